@@ -1,0 +1,182 @@
+"""Django's settings, all from the environment. docs/settings.md lists the variables."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from taskdist_site.env import Environment, postgresql_settings
+from taskdist_site.first_run import secret_key
+
+env = Environment()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(env.text("TASKDIST_VAR", str(BASE_DIR / "var"))).resolve()
+
+DEBUG = env.flag("TASKDIST_DEBUG", default=False)
+SECRET_KEY = env.text("TASKDIST_SECRET_KEY") or secret_key(VAR_DIR)
+ALLOWED_HOSTS = env.words("TASKDIST_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.words("TASKDIST_TRUSTED_ORIGINS", [])
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "channels",
+]
+if find_spec("dispatcher") and find_spec("dispatcher.apps"):
+    INSTALLED_APPS.append("dispatcher.apps.DispatcherConfig")
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "taskdist_site.middleware.ContentSecurityPolicy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "taskdist_site.urls"
+ASGI_APPLICATION = "taskdist_site.asgi.application"
+WSGI_APPLICATION = "taskdist_site.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database -------------------------------------------------------------------------------------
+
+SQLITE_SETTINGS: dict[str, Any] = {
+    "ENGINE": "dispatcher.sqlite" if find_spec("dispatcher.sqlite") else "django.db.backends.sqlite3",
+    "NAME": VAR_DIR / "taskdist.sqlite3",
+    "OPTIONS": {
+        # A deferred transaction that starts to write may fail at once with "database is locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds
+        # FULL: an acknowledged task survives a power cut, not only a crash of the process.
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; "
+            "PRAGMA mmap_size=134217728; PRAGMA journal_size_limit=27103364; PRAGMA cache_size=-16384"
+        ),
+    },
+}
+
+
+def database_settings() -> dict[str, Any]:
+    """Return the connection settings: PostgreSQL where a URL is given, SQLite otherwise."""
+    url = env.text("TASKDIST_DATABASE_URL")
+    if not url:
+        return SQLITE_SETTINGS
+    settings = postgresql_settings("TASKDIST_DATABASE_URL", url)
+    size = env.integer("TASKDIST_DATABASE_POOL", 10, minimum=1, maximum=200)
+    settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": size, "timeout": 10}
+    settings["CONN_MAX_AGE"] = 0  # The pool keeps connections; Django must give them back.
+    return settings
+
+
+DATABASES = {"default": database_settings()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# One process, one layer: nothing that has to arrive travels through it. The change feed does that.
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+# --- People ---------------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+SESSION_COOKIE_NAME = "taskdist_session"
+CSRF_COOKIE_NAME = "taskdist_csrf"
+
+# Behind a proxy that ends TLS: cookies over https only, and its X-Forwarded-Proto is believed.
+BEHIND_TLS_PROXY = env.flag("TASKDIST_BEHIND_TLS_PROXY", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS_PROXY
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
+X_FRAME_OPTIONS = "DENY"
+
+TASKDIST_CSP = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+# --- Words and time -------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- Files ----------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [path for path in [BASE_DIR / "static"] if path.is_dir()]
+# Files are served from where they lie: no collecting step that can be forgotten after an upgrade.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+# Browsers ask again each time (304 by modification time): modules of two versions never mix.
+WHITENOISE_MAX_AGE = 0
+
+# The largest request body, in bytes: ten thousand tasks may come in one.
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("TASKDIST_MAX_BODY_BYTES", 64 << 20, minimum=1 << 16, maximum=1 << 30)
+
+# --- The API and the dispatcher -------------------------------------------------------------------
+
+if find_spec("dispatcher") and find_spec("dispatcher.api") and find_spec("dispatcher.api.conf"):
+    from dispatcher.api.conf import REST_FRAMEWORK
+else:
+    REST_FRAMEWORK = {
+        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+        "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    }
+
+TASKDIST: dict[str, Any] = {}
+
+# --- Logs -----------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.choice("TASKDIST_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        # Django's own handlers would print each of its lines a second time.
+        "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        "dispatcher": {"level": LOG_LEVEL},
+        "taskdist_site": {"level": LOG_LEVEL},
+    },
+}

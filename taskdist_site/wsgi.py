@@ -1,0 +1,11 @@
+"""Entry point of WSGI servers: the pages and the REST API, without websockets."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskdist_site.settings")
+
+application = get_wsgi_application()
