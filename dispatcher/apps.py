@@ -1,0 +1,14 @@
+"""The dispatcher's Django app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DispatcherConfig(AppConfig):
+    """Tasks, nodes and everything that moves them."""
+
+    name = "dispatcher"
+    verbose_name = _("Dispatcher")
+    default_auto_field = "django.db.models.BigAutoField"

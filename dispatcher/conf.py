@@ -1,0 +1,111 @@
+"""Behaviour settings: one frozen dataclass, read once from ``settings.TASKDIST``.
+
+Every field has a unit in its name, a default and a reason. Unknown keys are refused with a suggestion.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """All behaviour settings with their defaults."""
+
+    #: How often a node says that it lives.
+    heartbeat_seconds: float = 5.0
+    #: Silence after which a node gets no new work.
+    suspect_after_seconds: float = 15.0
+    #: Silence after which what a node held is given to others. At least three heartbeats.
+    lease_seconds: float = 30.0
+    #: How often the poller asks every node for its status.
+    poll_seconds: float = 5.0
+    #: How often leases and deadlines are looked at.
+    sweep_seconds: float = 2.0
+    #: How often due tasks are looked for when nothing wakes the stager.
+    stage_seconds: float = 0.5
+    #: How often the assigner looks for work when nothing wakes it.
+    assign_seconds: float = 1.0
+    #: How often the roll-ups follow the feed.
+    rollup_seconds: float = 0.25
+    #: How often old rows are looked for.
+    prune_seconds: float = 60.0
+
+    #: Run time allowed to a task that names none.
+    default_timeout_seconds: float = 3600.0
+    #: The longest run time a task may ask for.
+    max_timeout_seconds: float = 7 * 86400.0
+    #: What an attempt may take beyond its timeout (waiting on the node, reporting) before it counts as lost.
+    attempt_grace_seconds: float = 60.0
+    #: Total time for one push to a node, connecting included.
+    push_timeout_seconds: float = 10.0
+    connect_timeout_seconds: float = 2.0
+    #: The most a node may answer, in bytes.
+    max_node_answer_bytes: int = 16 * 1024 * 1024
+
+    default_max_attempts: int = 3
+    default_backoff_seconds: float = 2.0
+    default_backoff_cap_seconds: float = 600.0
+    #: Crashes of its process or losses of its node after which a task is failed as poison.
+    max_crashes: int = 3
+    #: Attempts that do not count (rejected, released) before the task is failed after all.
+    max_released: int = 100
+
+    #: The most one request may carry, in bytes.
+    max_request_bytes: int = 16 * 1024 * 1024
+    #: The most one task's payload may measure, in bytes of JSON.
+    max_payload_bytes: int = 256 * 1024
+    #: Results beyond this are cut and marked, in bytes of JSON.
+    max_result_bytes: int = 256 * 1024
+    #: Tasks in one submit request.
+    max_submit_tasks: int = 10_000
+    #: Tasks claimed in one pass of the assigner.
+    claim_batch: int = 1000
+    #: Log lines kept per attempt; later ones are dropped and counted.
+    max_log_lines: int = 10_000
+
+    #: How long finished tasks stay.
+    keep_tasks_days: float = 14.0
+    #: How long the change feed stays; operators' actions stay as long as ``keep_audit_days``.
+    keep_feed_days: float = 3.0
+    keep_audit_days: float = 365.0
+    keep_rollup_days: float = 90.0
+    keep_idempotency_days: float = 7.0
+
+    #: Networks that node addresses may resolve to (CIDR, comma separated). The default admits this machine only.
+    node_networks: str = "127.0.0.0/8,::1/128"
+
+    def __post_init__(self) -> None:
+        if self.lease_seconds < 3 * self.heartbeat_seconds:
+            raise ImproperlyConfigured("TASKDIST: lease_seconds must be at least three times heartbeat_seconds")
+        if not self.heartbeat_seconds < self.suspect_after_seconds < self.lease_seconds:
+            raise ImproperlyConfigured("TASKDIST: need heartbeat_seconds < suspect_after_seconds < lease_seconds")
+
+
+@cache
+def conf() -> Conf:
+    """The settings in force. Raises ``ImproperlyConfigured`` for an unknown key or an impossible combination."""
+    given: dict[str, Any] = getattr(settings, "TASKDIST", {})
+    known = [f.name for f in fields(Conf)]
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            raise ImproperlyConfigured(
+                f"TASKDIST: unknown setting {key!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+            )
+    return Conf(**given)
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "TASKDIST":
+        conf.cache_clear()
+
+
+setting_changed.connect(_forget)

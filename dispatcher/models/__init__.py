@@ -1,0 +1,30 @@
+"""The nouns: tables, constraints, indexes and named querysets. What may happen to them is written elsewhere.
+
+Task rows change only through ``dispatcher.lifecycle``, node rows only through ``dispatcher.node_registry``.
+"""
+
+from dispatcher.models.access import Credential
+from dispatcher.models.attempt import Attempt, IdempotencyKey, LogChunk, TaskProgress, TaskTag
+from dispatcher.models.feed import Change, FeedCursor, MinuteRollup, StateCount
+from dispatcher.models.node import EngineProcess, Node, SchedulerMemory
+from dispatcher.models.queue import Lane, Queue
+from dispatcher.models.task import Task
+
+__all__ = [
+    "Attempt",
+    "Change",
+    "Credential",
+    "EngineProcess",
+    "FeedCursor",
+    "IdempotencyKey",
+    "Lane",
+    "LogChunk",
+    "MinuteRollup",
+    "Node",
+    "Queue",
+    "SchedulerMemory",
+    "StateCount",
+    "Task",
+    "TaskProgress",
+    "TaskTag",
+]

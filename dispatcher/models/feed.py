@@ -1,0 +1,72 @@
+"""The change feed and what is folded from it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Change(models.Model):
+    """One committed batch of changes: one event of ``dispatcher.events``. Append-only.
+
+    Ids are given out before commit, so on PostgreSQL a smaller id may appear after a larger one. Readers use
+    ``dispatcher.models.feed_reader``, which waits for such late rows.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField(_("at"))
+    kind = models.CharField(_("event"), max_length=40)
+    #: Who asked for it, if a person or program did; such rows are the audit trail.
+    actor = models.CharField(_("by"), max_length=150, blank=True)
+    body = models.TextField(_("facts"))
+
+    class Meta:
+        verbose_name = _("change")
+        verbose_name_plural = _("changes")
+        indexes = [models.Index(fields=["-id"], name="change_audit", condition=~models.Q(actor=""))]
+
+    def __str__(self) -> str:
+        return f"{self.kind} @{self.pk}"
+
+
+class FeedCursor(models.Model):
+    """How far a reader that must see everything exactly once has come; saved in the transaction of what it did."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+    position = models.BigIntegerField(default=0)
+    #: Ids below the position that had not appeared yet: {id: transaction horizon after which they never will}.
+    holes = models.JSONField(default=dict)
+
+
+class StateCount(models.Model):
+    """How many tasks of a lane are in a state, folded from the feed. Active tasks count under RUNNING."""
+
+    lane_id = models.IntegerField()
+    state = models.SmallIntegerField()
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["lane_id", "state"], name="state_count_unique")]
+
+
+class MinuteRollup(models.Model):
+    """Ended attempts of one minute, queue, type and outcome, folded from the feed.
+
+    The histograms are JSON arrays of counts; bucket b holds durations of [2^(b-1), 2^b) milliseconds, b from 0 to 23.
+    """
+
+    minute = models.DateTimeField()
+    queue = models.CharField(max_length=100)
+    type = models.CharField(max_length=200)
+    #: "created" for submitted tasks, "succeeded", or an AttemptOutcome; final failures are "dead", expiries "expired".
+    outcome = models.CharField(max_length=20)
+    count = models.BigIntegerField(default=0)
+    wait_ms_sum = models.FloatField(default=0)
+    run_ms_sum = models.FloatField(default=0)
+    wait_histogram = models.TextField(default="[]")
+    run_histogram = models.TextField(default="[]")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["minute", "queue", "type", "outcome"], name="minute_rollup_unique")
+        ]

@@ -1,0 +1,86 @@
+"""Worker nodes and the dispatcher's own processes. Only ``dispatcher.node_registry`` writes nodes."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from dispatcher.states import BreakerState, NodeIntent, NodeState
+
+
+def _choices(words: type[NodeState] | type[NodeIntent] | type[BreakerState]) -> list[tuple[str, str]]:
+    return [(word.value, word.value.replace("_", " ")) for word in words]
+
+
+class Node(models.Model):
+    """A place where tasks run. ``name`` is stable; every start of its program is a new incarnation."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    url = models.CharField(_("address"), max_length=500)
+    #: Random per start of the node's program; empty until it registers.
+    boot_id = models.CharField(_("boot id"), max_length=64, blank=True)
+    #: Counts boots; tasks carry the number of the incarnation that got them.
+    incarnation = models.IntegerField(_("incarnation"), default=0)
+
+    state = models.CharField(_("state"), max_length=10, choices=_choices(NodeState), default=NodeState.OFFLINE)
+    intent = models.CharField(_("intent"), max_length=10, choices=_choices(NodeIntent), default=NodeIntent.RUN)
+    intent_reason = models.CharField(_("reason"), max_length=200, blank=True)
+    #: The node itself takes no more work.
+    draining = models.BooleanField(_("drains itself"), default=False)
+
+    slots = models.IntegerField(_("slots"), default=1)
+    labels = models.JSONField(_("labels"), default=dict, blank=True)
+    #: Queue names it serves; empty means all.
+    queues = models.JSONField(_("queues"), default=list, blank=True)
+    #: {type: {version, description, timeout_seconds, schema}}; null means any type.
+    types = models.JSONField(_("task types"), null=True, blank=True)
+    version = models.CharField(_("version"), max_length=50, blank=True)
+    protocol = models.SmallIntegerField(_("protocol"), default=1)
+    #: Written to the two-file tutorial: takes single tasks at POST /task and answers no status.
+    is_tutorial = models.BooleanField(_("tutorial protocol"), default=False)
+
+    created_at = models.DateTimeField(_("created"))
+    registered_at = models.DateTimeField(_("last start"), null=True)
+    last_seen_at = models.DateTimeField(_("last heartbeat"), null=True)
+    lease_expires_at = models.DateTimeField(_("lease until"), null=True)
+
+    #: No pushes before then (failed pushes, or the node asked for a pause).
+    held_until = models.DateTimeField(_("held until"), null=True)
+    push_failures = models.IntegerField(_("failed pushes in a row"), default=0)
+    breaker = models.CharField(_("breaker"), max_length=10, choices=_choices(BreakerState), default=BreakerState.CLOSED)
+
+    class Meta:
+        verbose_name = _("node")
+        verbose_name_plural = _("nodes")
+        ordering = ("name",)
+        permissions = [("operate_node", _("Can drain, resume and disable nodes"))]
+        constraints = [
+            models.CheckConstraint(condition=Q(slots__gte=1), name="node_has_slots"),
+            models.CheckConstraint(
+                condition=Q(state=NodeState.OFFLINE) | Q(lease_expires_at__isnull=False), name="node_alive_has_lease"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EngineProcess(models.Model):
+    """A running engine, for ``doctor``, health checks and dividing nodes among engines. It renews its own row."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    host = models.CharField(max_length=200)
+    pid = models.IntegerField()
+    started_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    #: {loop name: {"passes": n, "last_pass_seconds_ago": s, "errors": n, "last_error": text}}
+    loops = models.JSONField(default=dict)
+
+
+class SchedulerMemory(models.Model):
+    """What the engine has learned (speeds, breakers), kept over restarts: one JSON document per name."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+    body = models.JSONField(default=dict)
+    updated_at = models.DateTimeField()

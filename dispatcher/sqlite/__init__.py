@@ -1,0 +1,1 @@
+"""The SQLite engine with a fair queue for writers (``ENGINE: "dispatcher.sqlite"``)."""

@@ -1,0 +1,100 @@
+"""Django's SQLite backend, whose transactions take turns at a file lock before they begin.
+
+SQLite lets a second writer wait in its busy handler, which sleeps in growing steps and is not fair: a busy writer can
+starve another for seconds. Here every transaction (they all begin IMMEDIATE) first passes a turnstile of two advisory
+file locks beside the database: take the gate, take the lock, release the gate. Whoever waits at the gate is next.
+Single statements outside a transaction still rely on the busy timeout.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import Any
+
+from django.db.backends.sqlite3 import base
+
+
+class Turnstile:
+    """A fair lock between processes and threads, for one database file.
+
+    ``flock`` belongs to an open file, so each thread's connection opens its own pair of files. Not reentrant.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._gate = _open(f"{database}.gate")
+        self._lock = _open(f"{database}.lock")
+
+    def enter(self) -> None:
+        """Wait for the turn."""
+        fcntl.flock(self._gate, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(self._gate, fcntl.LOCK_UN)
+
+    def leave(self) -> None:
+        """Give the turn to the next."""
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the files, which also gives up a turn that is held."""
+        os.close(self._gate)
+        os.close(self._lock)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """One connection; holds the turn from BEGIN to COMMIT or ROLLBACK."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._turnstile: Turnstile | None = None
+        self._has_turn = False
+
+    def _start_transaction_under_autocommit(self) -> None:
+        self._take_turn()
+        try:
+            super()._start_transaction_under_autocommit()
+        except BaseException:
+            self._give_turn()
+            raise
+
+    def _commit(self) -> None:
+        try:
+            super()._commit()
+        finally:
+            # A failed commit is followed by a rollback, which finds the turn given already.
+            self._give_turn()
+
+    def _rollback(self) -> None:
+        try:
+            super()._rollback()
+        finally:
+            self._give_turn()
+
+    def _close(self) -> None:
+        try:
+            super()._close()
+        finally:
+            self._give_turn()
+            if self._turnstile is not None:
+                self._turnstile.close()
+                self._turnstile = None
+
+    def _take_turn(self) -> None:
+        database = str(self.settings_dict["NAME"])
+        if self._has_turn or self.is_in_memory_db():
+            return
+        if self._turnstile is None:
+            self._turnstile = Turnstile(database)
+        self._turnstile.enter()
+        self._has_turn = True
+
+    def _give_turn(self) -> None:
+        if self._has_turn and self._turnstile is not None:
+            self._has_turn = False
+            self._turnstile.leave()
