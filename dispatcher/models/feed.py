@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from django.db import models
+from datetime import datetime
+
+from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
+
+from dispatcher import events
+from dispatcher.wake import notify
+
+
+class ChangeManager(models.Manager["Change"]):
+    """Appending to the feed."""
+
+    def append(self, event: events.Event, *, now: datetime, actor: str = "") -> None:
+        """Add the event to the feed, in the caller's transaction; wakes who waits once that has committed."""
+        self.create(at=now, kind=event.kind, actor=actor, body=events.encode(event))
+        transaction.on_commit(notify, robust=True)
 
 
 class Change(models.Model):
@@ -19,6 +33,8 @@ class Change(models.Model):
     #: Who asked for it, if a person or program did; such rows are the audit trail.
     actor = models.CharField(_("by"), max_length=150, blank=True)
     body = models.TextField(_("facts"))
+
+    objects = ChangeManager()
 
     class Meta:
         verbose_name = _("change")

@@ -1,0 +1,118 @@
+"""The only writer of credentials: issue, check, revoke. A token is shown once; only its SHA-256 is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import F, Q
+
+from dispatcher import events
+from dispatcher.models import Change, Credential, Node
+
+PREFIXES = {Credential.Kind.API: "tdk_", Credential.Kind.ENROLMENT: "tde_", Credential.Kind.NODE: "tdn_"}
+_KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
+#: 256 bits, as URL-safe text.
+_SECRET_BYTES = 32
+#: Characters of a token that are stored and shown to recognise it by.
+_SHOWN = 12
+#: ``last_used_at`` is written at most this often per token.
+_TOUCH_EVERY = timedelta(minutes=1)
+
+
+def issue_api_token(
+    *, user: AbstractBaseUser, label: str, actor: str, now: datetime, expires_at: datetime | None = None
+) -> str:
+    """A token with the rights of ``user`` for the REST API."""
+    return _issue(Credential.Kind.API, label=label, actor=actor, now=now, user=user, expires_at=expires_at)
+
+
+def issue_enrolment_token(
+    *,
+    label: str,
+    actor: str,
+    now: datetime,
+    uses: int = 1,
+    expires_at: datetime | None = None,
+    node: Node | None = None,
+) -> str:
+    """A token with which ``uses`` nodes (or this one) may join and get a credential of their own."""
+    return _issue(
+        Credential.Kind.ENROLMENT, label=label, actor=actor, now=now, uses_left=uses, expires_at=expires_at, node=node
+    )
+
+
+def issue_node_credential(*, name: str, actor: str, now: datetime) -> str:
+    """A credential for the node called ``name``, which is made if there is none. Earlier ones stay valid."""
+    with transaction.atomic():
+        node, _ = Node.objects.get_or_create(name=name, defaults={"created_at": now})
+        return _issue(Credential.Kind.NODE, label=name, actor=actor, now=now, node=node)
+
+
+def authenticate(token: str, *, now: datetime) -> Credential | None:
+    """The live credential behind a token, with its user and node; None if it is unknown, expired or revoked."""
+    kind = _KINDS.get(token[:4])
+    if kind is None or len(token) > 100:
+        return None
+    credential = (
+        Credential.objects.select_related("user", "node")
+        .filter(digest=_digest(token), kind=kind, revoked_at__isnull=True)
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+        .first()
+    )
+    if credential is None or (credential.uses_left is not None and credential.uses_left < 1):
+        return None
+    if credential.last_used_at is None or now - credential.last_used_at > _TOUCH_EVERY:
+        Credential.objects.filter(pk=credential.pk).update(last_used_at=now)
+    return credential
+
+
+def use_once(credential: Credential) -> bool:
+    """Take one use of an enrolment token; False if none was left. Call inside the transaction that enrols."""
+    return Credential.objects.filter(pk=credential.pk, uses_left__gt=0).update(uses_left=F("uses_left") - 1) == 1
+
+
+def revoke(credential: Credential, *, actor: str, now: datetime) -> None:
+    """Take the token back. A second time changes nothing."""
+    with transaction.atomic():
+        if Credential.objects.filter(pk=credential.pk, revoked_at__isnull=True).update(revoked_at=now):
+            event = events.CredentialRevoked(
+                credential_kind=credential.kind, prefix=credential.prefix, label=credential.label
+            )
+            Change.objects.append(event, now=now, actor=actor)
+
+
+def revoke_node(node: Node, *, actor: str, now: datetime) -> int:
+    """Take back all credentials of a node; returns how many there were."""
+    live = list(Credential.objects.filter(node=node, kind=Credential.Kind.NODE, revoked_at__isnull=True))
+    for credential in live:
+        revoke(credential, actor=actor, now=now)
+    return len(live)
+
+
+def push_key(node: Node) -> str:
+    """The key with which requests to this node are signed. Derived from the server's secret, stored nowhere."""
+    material = f"taskdist push key, node {node.pk}"
+    return hmac.new(settings.SECRET_KEY.encode(), material.encode(), hashlib.sha256).hexdigest()
+
+
+def _issue(kind: Credential.Kind, *, label: str, actor: str, now: datetime, **fields: Any) -> str:
+    token = PREFIXES[kind] + secrets.token_urlsafe(_SECRET_BYTES)
+    prefix = token[:_SHOWN]
+    with transaction.atomic():
+        Credential.objects.create(
+            kind=kind, prefix=prefix, digest=_digest(token), label=label, created_at=now, **fields
+        )
+        event = events.CredentialIssued(credential_kind=kind, prefix=prefix, label=label)
+        Change.objects.append(event, now=now, actor=actor)
+    return token
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
