@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, get_type_hints
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+# No setting is larger: a slip of the keyboard is.
+LARGEST = 10**15
 POSTGRESQL_SCHEMES = frozenset({"postgresql", "postgres"})
 
 
@@ -80,6 +83,30 @@ class Environment:
             if candidate.lower() == word.lower():
                 return candidate
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {word!r}.")
+
+    def fields_of(self, model: type, *, prefix: str) -> dict[str, Any]:
+        """Return the fields of a settings dataclass that the environment sets, read by their types.
+
+        The field `lease_seconds` is read from `PREFIX_LEASE_SECONDS`. Fields without a variable are left out.
+        """
+        types = get_type_hints(model)
+        given: dict[str, Any] = {}
+        for field in fields(model):
+            variable = f"{prefix}{field.name.upper()}"
+            if not self.text(variable):
+                continue
+            kind = types[field.name]
+            if kind is bool:
+                given[field.name] = self.flag(variable, default=False)
+            elif kind is int:
+                given[field.name] = self.integer(variable, 0, minimum=0, maximum=LARGEST)
+            elif kind is float:
+                given[field.name] = self.number(variable, 0.0, minimum=0.0, maximum=LARGEST)
+            elif kind is str:
+                given[field.name] = self.text(variable)
+            else:
+                raise TypeError(f"{model.__name__}.{field.name}: no reader for {kind}")
+        return given
 
 
 def postgresql_settings(variable: str, url: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from dispatcher.conf import Conf
 from taskdist_site.env import Environment, postgresql_settings
 from taskdist_site.first_run import secret_key
 
@@ -29,9 +30,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "channels",
+    "dispatcher.apps.DispatcherConfig",
 ]
-if find_spec("dispatcher") and find_spec("dispatcher.apps"):
-    INSTALLED_APPS.append("dispatcher.apps.DispatcherConfig")
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -67,7 +67,7 @@ TEMPLATES = [
 # --- Database -------------------------------------------------------------------------------------
 
 SQLITE_SETTINGS: dict[str, Any] = {
-    "ENGINE": "dispatcher.sqlite" if find_spec("dispatcher.sqlite") else "django.db.backends.sqlite3",
+    "ENGINE": "dispatcher.sqlite",
     "NAME": VAR_DIR / "taskdist.sqlite3",
     "OPTIONS": {
         # A deferred transaction that starts to write may fail at once with "database is locked".
@@ -147,12 +147,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # Browsers ask again each time (304 by modification time): modules of two versions never mix.
 WHITENOISE_MAX_AGE = 0
 
-# The largest request body, in bytes: ten thousand tasks may come in one.
-DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("TASKDIST_MAX_BODY_BYTES", 64 << 20, minimum=1 << 16, maximum=1 << 30)
-
 # --- The API and the dispatcher -------------------------------------------------------------------
 
-if find_spec("dispatcher") and find_spec("dispatcher.api") and find_spec("dispatcher.api.conf"):
+if find_spec("dispatcher.api") and find_spec("dispatcher.api.conf"):
     from dispatcher.api.conf import REST_FRAMEWORK
 else:
     REST_FRAMEWORK = {
@@ -161,7 +158,14 @@ else:
         "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     }
 
-TASKDIST: dict[str, Any] = {}
+# One variable for each field of dispatcher.conf.Conf: TASKDIST_LEASE_SECONDS sets lease_seconds.
+TASKDIST = env.fields_of(Conf, prefix="TASKDIST_")
+# Django reads this much of a body; the API refuses a longer one with an answer of its own.
+DATA_UPLOAD_MAX_MEMORY_SIZE = Conf(**TASKDIST).max_request_bytes
+
+# Where `manage.py up` listens unless its options say otherwise.
+TASKDIST_HOST = env.text("TASKDIST_HOST", "127.0.0.1")
+TASKDIST_PORT = env.integer("TASKDIST_PORT", 8000, minimum=1, maximum=65535)
 
 # --- Logs -----------------------------------------------------------------------------------------
 

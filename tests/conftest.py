@@ -1,8 +1,7 @@
 """Set-up of all tests: which database they run on, and a folder of their own instead of `var/`.
 
-    pytest                     SQLite, in a file
-    pytest --db=postgres       a PostgreSQL started for this run (TASKDIST_TEST_DB=postgres does the same)
-    pytest --no-skips          a skipped test counts as failed
+`pytest` runs on SQLite, in a file; `pytest --db=postgres` on a PostgreSQL started for the run
+(TASKDIST_TEST_DB=postgres does the same). With `--no-skips` a skipped test counts as failed.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ CHOICE_VARIABLE = "TASKDIST_TEST_DB"
 # Set by the process that starts PostgreSQL, for the pytest-xdist workers it starts afterwards.
 SERVER_VARIABLE = "TASKDIST_TEST_SERVER_URL"
 
-_server: PostgresServer | None = None
-
 
 def _chosen_database() -> str:
     """Return the database of this run, read before pytest parses its options."""
@@ -42,12 +39,11 @@ def _chosen_database() -> str:
 
 def _server_url() -> str:
     """Return the URL of the run's PostgreSQL, starting it unless another process of the run has."""
-    global _server
     if SERVER_VARIABLE not in os.environ:
-        _server = PostgresServer()
-        _server.start()
-        atexit.register(_server.stop)
-        os.environ[SERVER_VARIABLE] = _server.url
+        server = PostgresServer()
+        server.start()
+        atexit.register(server.stop)
+        os.environ[SERVER_VARIABLE] = server.url
     return os.environ[SERVER_VARIABLE]
 
 
@@ -94,12 +90,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header() -> str:
     """Say in the first lines which database and which Django are tested."""
     return f"database: {DATABASE}"
-
-
-def pytest_unconfigure() -> None:
-    """Stop the PostgreSQL that this process started."""
-    if _server is not None:
-        _server.stop()
 
 
 @pytest.hookimpl(wrapper=True)

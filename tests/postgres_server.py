@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 from urllib.parse import quote
 
 import psycopg
@@ -48,7 +49,7 @@ class PostgresServer:
         self._root: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> PostgresServer:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -136,7 +137,7 @@ class PostgresServer:
                 cwd=data,
                 # Ctrl-C at the terminal is for the tests, which then stop the server.
                 start_new_session=True,
-                preexec_fn=_stop_with_parent(),
+                preexec_fn=_stop_with_parent(),  # noqa: PLW1509 (one system call, no Python state)
                 **self._identity(),
             )
 

@@ -1,0 +1,1 @@
+"""Running a whole installation on one machine: preparation, processes and their supervision, diagnosis."""

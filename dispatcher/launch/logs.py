@@ -1,0 +1,69 @@
+"""The processes' log files: one each below `var/log/`, bounded, with their problems shown on the console."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_LOG_BYTES = 20 << 20
+READ_BYTES = 1 << 20
+LINES_PER_LOOK = 5
+LAST_LINES = 4
+
+PROBLEM = re.compile(r"\b(ERROR|CRITICAL)\b")
+
+
+class LogFile:
+    """One process's log, written by the process itself and read here for problems."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read_to = path.stat().st_size if path.exists() else 0
+        self._unfinished = b""
+
+    def open_for_process(self) -> BinaryIO:
+        """Return the file for a process to write to. In append mode, so that cutting it leaves no hole."""
+        return self.path.open("ab")
+
+    def problems(self) -> list[str]:
+        """Return new lines at level ERROR and above, at most a handful at a time."""
+        lines = [line for line in self._new_lines() if PROBLEM.search(line)]
+        hidden = len(lines) - LINES_PER_LOOK
+        return lines if hidden <= 0 else [*lines[:LINES_PER_LOOK], f"… and {hidden} more, in {self.path}"]
+
+    def last_lines(self) -> list[str]:
+        """Return the last few lines with text: usually the reason why a process ended."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as stream:
+            stream.seek(max(0, self.path.stat().st_size - 8192))
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+        return list(deque((line for line in lines if line.strip()), maxlen=LAST_LINES))
+
+    def keep_bounded(self) -> None:
+        """Move the content to `NAME.log.1` once it is too long; the process goes on writing to the same file.
+
+        A line written between copying and cutting may be lost.
+        """
+        if not self.path.exists() or self.path.stat().st_size <= MAX_LOG_BYTES:
+            return
+        shutil.copyfile(self.path, self.path.with_name(f"{self.path.name}.1"))
+        with self.path.open("r+b") as stream:
+            stream.truncate(0)
+        self._read_to = 0
+
+    def _new_lines(self) -> list[str]:
+        if not self.path.exists():
+            return []
+        size = self.path.stat().st_size
+        if size < self._read_to:
+            self._read_to = 0
+        with self.path.open("rb") as stream:
+            stream.seek(self._read_to)
+            data = self._unfinished + stream.read(READ_BYTES)
+            self._read_to = stream.tell()
+        *lines, self._unfinished = data.split(b"\n")
+        return [line.decode("utf-8", "replace") for line in lines]

@@ -1,0 +1,1 @@
+"""The command line: `manage.py up`, `engine`, `doctor` and the rest."""
