@@ -1,0 +1,37 @@
+"""The only writer of task state.
+
+One function per transition, verb-named, keyword-only, taking ``now``, working on a batch. Each is a conditional update on
+the expected state, the attempt number and the node; rows that do not match were moved by someone else, which is a normal
+outcome and never raised. The same transaction writes one change-feed row for the whole batch.
+"""
+
+from dispatcher.lifecycle.claiming import claim, start
+from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
+from dispatcher.lifecycle.reporting import record_report, record_results
+from dispatcher.lifecycle.steering import CancelResult, Pruned, cancel, expire, prune, stage
+from dispatcher.lifecycle.submission import IdempotencyConflict, RetryResult, Submitted, TaskSpec, retry, submit
+from dispatcher.lifecycle.transitions import TRANSITIONS, Transition
+
+__all__ = [
+    "TRANSITIONS",
+    "CancelResult",
+    "FailedAttempt",
+    "IdempotencyConflict",
+    "Pruned",
+    "RetryResult",
+    "Submitted",
+    "TaskSpec",
+    "Transition",
+    "cancel",
+    "claim",
+    "end",
+    "expire",
+    "prune",
+    "record_report",
+    "record_results",
+    "retry",
+    "stage",
+    "start",
+    "submit",
+    "succeed",
+]

@@ -1,0 +1,249 @@
+"""What a node reports of its attempts: results, starts, progress, log lines; a verdict for every result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from django.db import transaction
+
+from dispatcher.conf import conf
+from dispatcher.events import ResultsRefused, TasksLogged, TasksProgressed
+from dispatcher.lifecycle.claiming import start
+from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
+from dispatcher.models import Attempt, Change, LogChunk, Task, TaskProgress
+from dispatcher.models.statements import Start, Success
+from dispatcher.states import ACTIVE, AttemptOutcome, TaskState
+from workers import protocol
+
+_OUTCOMES = {
+    "failed": AttemptOutcome.FAILED,
+    "timed_out": AttemptOutcome.TIMED_OUT,
+    "crashed": AttemptOutcome.CRASHED,
+    "cancelled": AttemptOutcome.CANCELLED,
+    "released": AttemptOutcome.RELEASED,
+}
+
+
+def record_report(report: protocol.Report, *, node_id: int, now: datetime) -> protocol.ReportReply:
+    """Take in everything a node reports. Repeating a report changes nothing and gets the same kind of answer.
+
+    Starts go first, so that a task which started and ended within one report passes through running.
+    """
+    superseded, cancel = _record_starts(report.started, node_id, now)
+    _record_progress(report.progress, now)
+    _record_logs(report.logs, now)
+    verdicts = record_results(report.results, node_id=node_id, now=now)
+    return protocol.ReportReply(verdicts=verdicts, cancel=cancel, superseded=superseded)
+
+
+def record_results(
+    results: Sequence[protocol.TaskResult], *, node_id: int, now: datetime
+) -> list[protocol.Verdict]:
+    """Record the ends of attempts, once each; a verdict per item in the order given. Items are of the node ``node_id``.
+
+    One transaction for the whole batch. A task id that is no number is ``unknown``.
+    """
+    ids = [int(item.task_id) if item.task_id.isascii() and item.task_id.isdigit() else -1 for item in results]
+    # A batch may name a task twice (a replayed outbox); only the first of a kind is applied, the rest are compared after.
+    successes: dict[int, Success] = {}
+    failures: dict[int, FailedAttempt] = {}
+    run_ms: dict[int, float] = {}
+    for task_id, item in zip(ids, results, strict=True):
+        if task_id < 0 or task_id in successes or task_id in failures:
+            continue
+        run_ms[task_id] = item.run_ms
+        if item.outcome == "succeeded":
+            successes[task_id] = _success(task_id, item, now)
+        else:
+            failures[task_id] = _failure(task_id, item)
+    with transaction.atomic():
+        recorded = succeed(list(successes.values()), node_id=node_id, run_ms=run_ms, now=now)
+        recorded |= end(list(failures.values()), node_id=node_id, now=now)
+        rest = [(task_id, item) for task_id, item in zip(ids, results, strict=True) if task_id not in recorded]
+        others = _judge(rest, node_id, now) if rest else {}
+    verdicts: list[protocol.Verdict] = []
+    for task_id, item in zip(ids, results, strict=True):
+        word = others.get((task_id, item.attempt), "duplicate") if task_id not in recorded else "recorded"
+        verdicts.append(protocol.Verdict(task_id=item.task_id, attempt=item.attempt, verdict=word))
+    return verdicts
+
+
+def _success(task_id: int, item: protocol.TaskResult, now: datetime) -> Success:
+    result, cut = _bounded(bytes(item.result))
+    started_at = now - timedelta(milliseconds=max(0.0, min(item.run_ms, 1e12)))
+    return Success(task_id, item.attempt, started_at, result, item.truncated or cut)
+
+
+def _bounded(raw: bytes) -> tuple[str, bool]:
+    """The result's JSON text; one that is too large becomes a JSON string of its beginning, and True."""
+    limit = conf().max_result_bytes
+    if len(raw) <= limit:
+        return raw.decode(), False
+    return msgspec.json.encode(raw[: limit // 2].decode(errors="ignore")).decode(), True
+
+
+def _failure(task_id: int, item: protocol.TaskResult) -> FailedAttempt:
+    error = None
+    if item.error is not None:
+        error = msgspec.json.encode(
+            {
+                "type": item.error.type[:200],
+                "message": item.error.message[: protocol.MAX_ERROR_MESSAGE_CHARS],
+                "traceback": item.error.traceback[-protocol.MAX_TRACEBACK_CHARS :],
+            }
+        ).decode()
+    return FailedAttempt(
+        task_id=task_id,
+        attempt=item.attempt,
+        outcome=_OUTCOMES[item.outcome],
+        error=error,
+        retryable=item.retryable,
+        retry_after_seconds=item.retry_after_seconds,
+        run_ms=item.run_ms,
+        truncated=item.truncated,
+    )
+
+
+def _judge(
+    rest: Sequence[tuple[int, protocol.TaskResult]], node_id: int, now: datetime
+) -> dict[tuple[int, int], protocol.VerdictWord]:
+    """Verdicts for results that changed nothing; keeps what was refused for the record."""
+    ids = [task_id for task_id, _ in rest]
+    tasks = {task.pk: task for task in Task.objects.filter(id__in=ids).only("id", "state", "attempt", "node_id")}
+    ended = {
+        (attempt.task_id, attempt.number): attempt
+        for attempt in Attempt.objects.filter(task_id__in=ids, node_id=node_id)
+    }
+    verdicts: dict[tuple[int, int], protocol.VerdictWord] = {}
+    refused: list[tuple[int, protocol.TaskResult]] = []
+    for task_id, item in rest:
+        task, attempt = tasks.get(task_id), ended.get((task_id, item.attempt))
+        if task is None:
+            word: protocol.VerdictWord = "unknown"
+        elif attempt is not None and attempt.outcome == AttemptOutcome.LOST and item.outcome != "succeeded":
+            word = "recorded"
+            _tell_what_became_of(attempt, item)
+        elif attempt is not None or _is_this(task, item, node_id):
+            word = "duplicate" if attempt is None or attempt.outcome != AttemptOutcome.SUPERSEDED else "superseded"
+        else:
+            word = "superseded"
+            refused.append((task_id, item))
+        verdicts[task_id, item.attempt] = word
+    _keep_refused(refused, node_id, now)
+    return verdicts
+
+
+def _is_this(task: Task, item: protocol.TaskResult, node_id: int) -> bool:
+    """Whether the task ended by this very result."""
+    return (
+        task.state == TaskState.SUCCEEDED
+        and item.outcome == "succeeded"
+        and task.attempt == item.attempt
+        and task.node_id == node_id
+    )
+
+
+def _tell_what_became_of(attempt: Attempt, item: protocol.TaskResult) -> None:
+    """An attempt given up as lost turns out to have failed: keep the true outcome. The next attempt goes on."""
+    failure = _failure(attempt.task_id, item)
+    attempt.outcome, attempt.error = failure.outcome, failure.error
+    attempt.save(update_fields=["outcome", "error"])
+
+
+def _keep_refused(refused: Sequence[tuple[int, protocol.TaskResult]], node_id: int, now: datetime) -> None:
+    if not refused:
+        return
+    Attempt.objects.bulk_create(
+        Attempt(
+            task_id=task_id,
+            number=item.attempt,
+            node_id=node_id,
+            outcome=AttemptOutcome.SUPERSEDED,
+            ended_at=now,
+            error=_failure(task_id, item).error if item.outcome != "succeeded" else None,
+        )
+        for task_id, item in refused
+    )
+    rows = [(task_id, item.attempt, node_id, item.outcome) for task_id, item in refused]
+    Change.objects.append(ResultsRefused(rows=rows), now=now)
+
+
+def _record_starts(
+    started: Sequence[protocol.Started], node_id: int, now: datetime
+) -> tuple[list[protocol.AttemptRef], list[protocol.AttemptRef]]:
+    """Mark attempts as running; returns those that are no longer the node's, and those that it shall cancel."""
+    refs = {int(item.task_id): item for item in started if item.task_id.isdigit()}
+    starts = [
+        Start(task_id, item.attempt, now - timedelta(milliseconds=max(0.0, min(item.running_ms, 1e12))), now)
+        for task_id, item in refs.items()
+    ]
+    moved = set(start(starts, node_id=node_id, now=now))
+    superseded, cancel = [], []
+    for task in Task.objects.filter(id__in=list(refs)).only("id", "state", "attempt", "node_id", "cancel_requested_at"):
+        ref = protocol.AttemptRef(task_id=str(task.pk), attempt=refs[task.pk].attempt)
+        if task.cancel_requested_at is not None and task.state in ACTIVE:
+            cancel.append(ref)
+        elif task.pk not in moved and (task.attempt != ref.attempt or task.state not in ACTIVE):
+            superseded.append(ref)
+    return superseded, cancel
+
+
+def _record_progress(items: Sequence[protocol.Progress], now: datetime) -> None:
+    latest = {int(item.task_id): item for item in items if item.task_id.isdigit()}
+    if not latest:
+        return
+    rows = [
+        TaskProgress(
+            task_id=task_id,
+            attempt=item.attempt,
+            fraction=None if item.fraction is None else min(max(item.fraction, 0.0), 1.0),
+            message=_printable(item.message[:500]),
+            at=now,
+        )
+        for task_id, item in latest.items()
+    ]
+    with transaction.atomic():
+        TaskProgress.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["task"],
+            update_fields=["attempt", "fraction", "message", "at"],
+        )
+        facts = [(row.task_id, row.attempt, row.fraction, row.message) for row in rows]
+        Change.objects.append(TasksProgressed(rows=facts), now=now)
+
+
+def _record_logs(lines: Sequence[protocol.LogLine], now: datetime) -> None:
+    chunks: dict[tuple[int, int], list[protocol.LogLine]] = {}
+    for line in lines:
+        if line.task_id.isdigit() and line.n <= conf().max_log_lines:
+            chunks.setdefault((int(line.task_id), line.attempt), []).append(line)
+    if not chunks:
+        return
+    now_ms = now.timestamp() * 1000
+    rows = [
+        LogChunk(
+            task_id=task_id,
+            attempt=attempt,
+            first_n=group[0].n,
+            last_n=group[-1].n,
+            lines=msgspec.json.encode(
+                [
+                    [line.n, round(now_ms - line.age_ms), line.level, line.text[: protocol.MAX_LOG_LINE_CHARS]]
+                    for line in group
+                ]
+            ).decode(),
+        )
+        for (task_id, attempt), group in chunks.items()
+    ]
+    with transaction.atomic():
+        LogChunk.objects.bulk_create(rows, ignore_conflicts=True)
+        facts = [(row.task_id, row.attempt, row.first_n, row.last_n) for row in rows]
+        Change.objects.append(TasksLogged(rows=facts), now=now)
+
+
+def _printable(text: str) -> str:
+    """Text that both databases can hold: PostgreSQL refuses NUL."""
+    return text.replace("\x00", "\ufffd")
