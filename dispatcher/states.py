@@ -59,7 +59,7 @@ class NodeIntent(StrEnum):
     RUN = "run"
     #: Finish what it has, take nothing new.
     DRAIN = "drain"
-    #: Not part of the pool; its requests are refused.
+    #: Not part of the pool: gets no work until it is resumed.
     DISABLED = "disabled"
 
 

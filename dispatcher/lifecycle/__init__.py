@@ -7,7 +7,8 @@ outcome and never raised. The same transaction writes one change-feed row for th
 
 from dispatcher.lifecycle.claiming import claim, start
 from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
-from dispatcher.lifecycle.reporting import record_report, record_results
+from dispatcher.lifecycle.losing import lose_held_by, lose_overdue, lose_stale
+from dispatcher.lifecycle.reporting import compare, record_report, record_results
 from dispatcher.lifecycle.steering import CancelResult, Pruned, cancel, expire, prune, stage
 from dispatcher.lifecycle.submission import IdempotencyConflict, RetryResult, Submitted, TaskSpec, retry, submit
 from dispatcher.lifecycle.transitions import TRANSITIONS, Transition
@@ -24,8 +25,12 @@ __all__ = [
     "Transition",
     "cancel",
     "claim",
+    "compare",
     "end",
     "expire",
+    "lose_held_by",
+    "lose_overdue",
+    "lose_stale",
     "prune",
     "record_report",
     "record_results",

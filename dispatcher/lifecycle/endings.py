@@ -68,7 +68,7 @@ def succeed(successes: Sequence[Success], *, node_id: int, run_ms: dict[int, flo
         changes = [
             TaskChange(
                 row.id, state.value, TaskState.SUCCEEDED.value, attempts[row.id], row.lane_id, node_id,
-                "succeeded", row.wait_ms, run_ms.get(row.id),
+                "succeeded", None if row.wait_ms is None else max(0.0, row.wait_ms), run_ms.get(row.id),
             )
             for state, row in moved
         ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -14,7 +14,7 @@ from dispatcher.lifecycle.claiming import start
 from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
 from dispatcher.models import Attempt, Change, LogChunk, Task, TaskProgress
 from dispatcher.models.statements import Start, Success
-from dispatcher.states import ACTIVE, AttemptOutcome, TaskState
+from dispatcher.states import ACTIVE, TERMINAL, AttemptOutcome, TaskState
 from workers import protocol
 
 _OUTCOMES = {
@@ -179,14 +179,31 @@ def _record_starts(
         Start(task_id, item.attempt, now - timedelta(milliseconds=max(0.0, min(item.running_ms, 1e12))), now)
         for task_id, item in refs.items()
     ]
-    moved = set(start(starts, node_id=node_id, now=now))
+    start(starts, node_id=node_id, now=now)
+    return compare({task_id: item.attempt for task_id, item in refs.items()}, node_id=node_id)
+
+
+def compare(
+    held: Mapping[int, int], *, node_id: int
+) -> tuple[list[protocol.AttemptRef], list[protocol.AttemptRef]]:
+    """What a node that holds these attempts (task id → attempt) shall do: those superseded, and those to cancel.
+
+    An attempt that was given up while its task still waits for the next one is neither: it may yet come first.
+    """
     superseded, cancel = [], []
-    for task in Task.objects.filter(id__in=list(refs)).only("id", "state", "attempt", "node_id", "cancel_requested_at"):
-        ref = protocol.AttemptRef(task_id=str(task.pk), attempt=refs[task.pk].attempt)
-        if task.cancel_requested_at is not None and task.state in ACTIVE:
-            cancel.append(ref)
-        elif task.pk not in moved and (task.attempt != ref.attempt or task.state not in ACTIVE):
+    tasks = {
+        task.pk: task
+        for task in Task.objects.filter(id__in=list(held)).only(
+            "id", "state", "attempt", "node_id", "cancel_requested_at"
+        )
+    }
+    for task_id, attempt in held.items():
+        task = tasks.get(task_id)
+        ref = protocol.AttemptRef(task_id=str(task_id), attempt=attempt)
+        if task is None or task.attempt != attempt or task.node_id != node_id or task.state in TERMINAL:
             superseded.append(ref)
+        elif task.cancel_requested_at is not None and task.state in ACTIVE:
+            cancel.append(ref)
     return superseded, cancel
 
 

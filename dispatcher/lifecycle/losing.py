@@ -1,0 +1,56 @@
+"""dispatched | running → scheduled | failed: attempts given up because their node fell silent, restarted or overran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from django.db.models import F
+
+from dispatcher.lifecycle.endings import FailedAttempt, end
+from dispatcher.models import Task
+from dispatcher.models.task import TaskQuerySet
+from dispatcher.states import AttemptOutcome
+
+#: Attempts given up in one transaction.
+BATCH = 1000
+
+
+def lose_held_by(node_ids: Sequence[int], *, reason: str, now: datetime) -> int:
+    """Give up every attempt that these nodes hold. Returns how many."""
+    return _lose(Task.objects.active().filter(node_id__in=node_ids), reason=reason, now=now)
+
+
+def lose_stale(*, now: datetime, node_id: int | None = None) -> int:
+    """Give up attempts of earlier starts of their node's program: it has registered anew and knows nothing of them."""
+    stale = Task.objects.active().filter(incarnation__lt=F("node__incarnation"))
+    if node_id is not None:
+        stale = stale.filter(node_id=node_id)
+    return _lose(stale, reason="the node's program was started anew", now=now)
+
+
+def lose_overdue(*, now: datetime) -> int:
+    """Give up attempts that have passed their absolute deadline without a report, on whatever node."""
+    return _lose(
+        Task.objects.active().filter(attempt_deadline__lt=now), reason="no report by the attempt's deadline", now=now
+    )
+
+
+def _lose(tasks: TaskQuerySet, *, reason: str, now: datetime) -> int:
+    error = msgspec.json.encode({"type": "AttemptLost", "message": reason, "traceback": ""}).decode()
+    lost = 0
+    while True:
+        held = list(tasks.order_by("id").values_list("id", "attempt")[:BATCH])
+        ended = end(
+            [
+                FailedAttempt(task_id=pk, attempt=attempt, outcome=AttemptOutcome.LOST, error=error)
+                for pk, attempt in held
+            ],
+            node_id=None,
+            now=now,
+        )
+        lost += len(ended)
+        # Nothing ended: the rest was moved by others in between.
+        if len(held) < BATCH or not ended:
+            return lost

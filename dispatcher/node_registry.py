@@ -1,0 +1,213 @@
+"""The only writer of nodes: enrol, register, heartbeat, what operators want, what the failure detector finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from django.db import transaction
+
+from dispatcher import credentials, events
+from dispatcher.conf import conf
+from dispatcher.lifecycle import compare, lose_stale
+from dispatcher.models import Change, Credential, Node
+from dispatcher.states import BreakerState, NodeIntent, NodeState
+from workers import protocol
+
+
+class RegisterFirst(Exception):
+    """The dispatcher does not know this start of the node's program."""
+
+
+class EnrolmentRefused(Exception):
+    """The enrolment token has no use left, or the name is taken by a node that it may not enrol."""
+
+
+def enrol(message: protocol.Register, *, credential: Credential, now: datetime) -> tuple[Node, str]:
+    """Let a new node in with an enrolment token: makes its row and its own credential, then registers it.
+
+    A token may name the only node it is for; otherwise a name that is taken is refused, so that nobody can take over
+    another node's identity.
+    """
+    with transaction.atomic():
+        if not credentials.use_once(credential):
+            raise EnrolmentRefused("this enrolment token has no use left")
+        node = Node.objects.filter(name=message.name).first()
+        if node is not None and credential.node_id != node.pk:
+            raise EnrolmentRefused(f"there is a node called {message.name!r} already; choose another name")
+        actor = f"enrolment {credential.prefix}"
+        token = credentials.issue_node_credential(name=message.name, actor=actor, now=now)
+        return register(message, node=Node.objects.get(name=message.name), now=now), token
+
+
+def register(message: protocol.Register, *, node: Node, now: datetime, is_tutorial: bool = False) -> Node:
+    """A start of the node's program says where it is and what it can do.
+
+    A new ``boot_id`` makes a new incarnation: whatever the previous one held is given up at once. The same one again
+    (a repeated request) only refreshes what it said.
+    """
+    with transaction.atomic():
+        node = Node.objects.select_for_update().get(pk=node.pk)
+        restarted = node.boot_id != message.boot_id
+        if restarted:
+            node.incarnation += 1
+            node.boot_id = message.boot_id
+            node.registered_at = now
+            node.push_failures, node.held_until = 0, None
+            node.draining = False
+        _take_over(node, message, is_tutorial)
+        _renew(node, now)
+        node.save()
+        if restarted:
+            Change.objects.append(events.NodeRegistered(node_id=node.pk, name=node.name), now=now)
+            lose_stale(node_id=node.pk, now=now)
+    return node
+
+
+def heartbeat(message: protocol.Heartbeat, *, node: Node, now: datetime) -> protocol.HeartbeatReply:
+    """Renew the lease of this incarnation; the answer says what the node shall do. Raises ``RegisterFirst``."""
+    with transaction.atomic():
+        node = Node.objects.select_for_update().get(pk=node.pk)
+        if node.boot_id != message.boot_id or not node.boot_id:
+            raise RegisterFirst
+        was = node.state
+        if message.draining and not node.draining:
+            Change.objects.append(
+                events.NodeDraining(node_id=node.pk, name=node.name, reason="the node is stopping"), now=now
+            )
+        node.draining = message.draining
+        _renew(node, now)
+        node.save(update_fields=["state", "last_seen_at", "lease_expires_at", "draining"])
+        if was != NodeState.ONLINE:
+            Change.objects.append(events.NodeOnline(node_id=node.pk, name=node.name), now=now)
+    held = {int(item.task_id): item.attempt for item in message.held if item.task_id.isdigit()}
+    superseded, cancel = compare(held, node_id=node.pk) if held else ([], [])
+    return protocol.HeartbeatReply(
+        status=desired_status(node),
+        heartbeat_seconds=conf().heartbeat_seconds,
+        cancel=cancel,
+        superseded=superseded,
+    )
+
+
+def desired_status(node: Node) -> protocol.DesiredStatus:
+    """What the node is told to do."""
+    return "run" if node.intent == NodeIntent.RUN else "drain"
+
+
+def registered(node: Node, *, credential: str | None = None) -> protocol.Registered:
+    """The answer to a registration."""
+    return protocol.Registered(
+        node_id=node.pk,
+        name=node.name,
+        push_key=credentials.push_key(node),
+        heartbeat_seconds=conf().heartbeat_seconds,
+        lease_seconds=conf().lease_seconds,
+        status=desired_status(node),
+        credential=credential,
+    )
+
+
+def drain(nodes: Iterable[Node], *, reason: str, actor: str, now: datetime) -> list[Node]:
+    """No new work; what the nodes hold is finished. Returns those that this changed."""
+    return _want(nodes, NodeIntent.DRAIN, events.NodeDraining, reason=reason, actor=actor, now=now)
+
+
+def resume(nodes: Iterable[Node], *, reason: str = "", actor: str, now: datetime) -> list[Node]:
+    """Work again, with a clean slate: holds and breaker are reset as well."""
+    return _want(nodes, NodeIntent.RUN, events.NodeResumed, reason=reason, actor=actor, now=now)
+
+
+def disable(nodes: Iterable[Node], *, reason: str, actor: str, now: datetime) -> list[Node]:
+    """Take the nodes out of the pool until they are resumed."""
+    return _want(nodes, NodeIntent.DISABLED, events.NodeDisabled, reason=reason, actor=actor, now=now)
+
+
+def suspect(node_ids: Sequence[int], *, now: datetime) -> None:
+    """online → suspect: silent for a while."""
+    _detect(node_ids, (NodeState.ONLINE,), NodeState.SUSPECT, events.NodeSuspected, now)
+
+
+def take_offline(node_ids: Sequence[int], *, now: datetime) -> None:
+    """online | suspect → offline: silent beyond the lease. The caller gives up what they hold."""
+    _detect(node_ids, (NodeState.ONLINE, NodeState.SUSPECT), NodeState.OFFLINE, events.NodeWentOffline, now)
+
+
+def extend_leases(*, until: datetime) -> int:
+    """Give every node that counts as alive a lease of at least ``until`` (after a pause of our own). Returns how many."""
+    alive = Node.objects.exclude(state=NodeState.OFFLINE)
+    return alive.filter(lease_expires_at__lt=until).update(lease_expires_at=until)
+
+
+def hold(node_id: int, *, seconds: float, reason: str, now: datetime, failed: bool) -> None:
+    """No pushes to the node for a while: its last one failed, or it asked for a pause (``failed`` False)."""
+    with transaction.atomic():
+        node = Node.objects.select_for_update().get(pk=node_id)
+        node.held_until = now + timedelta(seconds=seconds)
+        node.push_failures = node.push_failures + 1 if failed else node.push_failures
+        node.save(update_fields=["held_until", "push_failures"])
+        event = events.NodeHeld(node_id=node.pk, name=node.name, reason=reason, seconds=seconds)
+        Change.objects.append(event, now=now)
+
+
+def clear_push_failures(node_id: int) -> None:
+    """A push got through."""
+    Node.objects.filter(pk=node_id).exclude(push_failures=0).update(push_failures=0, held_until=None)
+
+
+def set_breaker(node_id: int, breaker: BreakerState, *, reason: str, now: datetime) -> None:
+    """Show the state of the node's circuit breaker. The engine keeps the breaker itself."""
+    with transaction.atomic():
+        if Node.objects.filter(pk=node_id).exclude(breaker=breaker).update(breaker=breaker):
+            name = Node.objects.values_list("name", flat=True).get(pk=node_id)
+            event = events.NodeBreakerChanged(node_id=node_id, name=name, reason=f"{breaker.value}: {reason}")
+            Change.objects.append(event, now=now)
+
+
+def _take_over(node: Node, message: protocol.Register, is_tutorial: bool) -> None:
+    node.url = message.url
+    node.slots = message.slots
+    node.labels = message.labels
+    node.queues = message.queues
+    node.types = None if message.types is None else msgspec.to_builtins(message.types)
+    node.version = message.version
+    node.protocol = message.protocol
+    node.is_tutorial = is_tutorial
+
+
+def _renew(node: Node, now: datetime) -> None:
+    node.state = NodeState.ONLINE
+    node.last_seen_at = now
+    node.lease_expires_at = now + timedelta(seconds=conf().lease_seconds)
+
+
+def _want(
+    nodes: Iterable[Node], intent: NodeIntent, event: type[events.NodeEvent], *, reason: str, actor: str, now: datetime
+) -> list[Node]:
+    changed = []
+    with transaction.atomic():
+        for node in Node.objects.select_for_update().filter(pk__in=[node.pk for node in nodes]):
+            if node.intent == intent and not (intent == NodeIntent.RUN and node.breaker != BreakerState.CLOSED):
+                continue
+            node.intent, node.intent_reason = intent, reason[:200]
+            if intent == NodeIntent.RUN:
+                node.held_until, node.push_failures = None, 0
+            node.save(update_fields=["intent", "intent_reason", "held_until", "push_failures"])
+            Change.objects.append(event(node_id=node.pk, name=node.name, reason=reason), now=now, actor=actor)
+            changed.append(node)
+    return changed
+
+
+def _detect(
+    node_ids: Sequence[int],
+    sources: tuple[NodeState, ...],
+    target: NodeState,
+    event: type[events.NodeEvent],
+    now: datetime,
+) -> None:
+    with transaction.atomic():
+        for node in Node.objects.select_for_update().filter(pk__in=node_ids, state__in=sources):
+            node.state = target
+            node.save(update_fields=["state"])
+            Change.objects.append(event(node_id=node.pk, name=node.name), now=now)
