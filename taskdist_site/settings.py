@@ -146,6 +146,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 # Browsers ask again each time (304 by modification time): modules of two versions never mix.
 WHITENOISE_MAX_AGE = 0
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- The API and the dispatcher -------------------------------------------------------------------
 

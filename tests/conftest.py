@@ -1,7 +1,7 @@
 """Set-up of all tests: which database they run on, and a folder of their own instead of `var/`.
 
 `pytest` runs on SQLite, in a file; `pytest --db=postgres` on a PostgreSQL started for the run
-(TASKDIST_TEST_DB=postgres does the same). With `--no-skips` a skipped test counts as failed.
+(TASKDIST_TEST_DB=postgres does the same). With `--no-skips`, or where CI=true, a skipped test counts as failed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,12 @@ DATABASE = _prepare()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options described at the top of this file."""
     parser.addoption("--db", choices=DATABASES, default=DATABASE, help="the database to test on")
-    parser.addoption("--no-skips", action="store_true", help="count a skipped test as failed")
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        default=os.environ.get("CI") == "true",
+        help="count a skipped test as failed; on where CI=true",
+    )
 
 
 def pytest_report_header() -> str:

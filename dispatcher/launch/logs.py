@@ -12,6 +12,7 @@ MAX_LOG_BYTES = 20 << 20
 READ_BYTES = 1 << 20
 LINES_PER_LOOK = 5
 LAST_LINES = 4
+TAIL_BYTES = 8192
 
 PROBLEM = re.compile(r"\b(ERROR|CRITICAL)\b")
 
@@ -21,11 +22,12 @@ class LogFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._read_to = path.stat().st_size if path.exists() else 0
+        self._read_to = self._begun_at = self._size()
         self._unfinished = b""
 
     def open_for_process(self) -> BinaryIO:
         """Return the file for a process to write to. In append mode, so that cutting it leaves no hole."""
+        self._begun_at = self._size()
         return self.path.open("ab")
 
     def problems(self) -> list[str]:
@@ -35,11 +37,11 @@ class LogFile:
         return lines if hidden <= 0 else [*lines[:LINES_PER_LOOK], f"… and {hidden} more, in {self.path}"]
 
     def last_lines(self) -> list[str]:
-        """Return the last few lines with text: usually the reason why a process ended."""
+        """Return the last few lines with text of the latest process: usually the reason why it ended."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as stream:
-            stream.seek(max(0, self.path.stat().st_size - 8192))
+            stream.seek(max(self._begun_at, self._size() - TAIL_BYTES))
             lines = stream.read().decode("utf-8", "replace").splitlines()
         return list(deque((line for line in lines if line.strip()), maxlen=LAST_LINES))
 
@@ -48,18 +50,20 @@ class LogFile:
 
         A line written between copying and cutting may be lost.
         """
-        if not self.path.exists() or self.path.stat().st_size <= MAX_LOG_BYTES:
+        if self._size() <= MAX_LOG_BYTES:
             return
         shutil.copyfile(self.path, self.path.with_name(f"{self.path.name}.1"))
         with self.path.open("r+b") as stream:
             stream.truncate(0)
-        self._read_to = 0
+        self._read_to = self._begun_at = 0
+
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def _new_lines(self) -> list[str]:
         if not self.path.exists():
             return []
-        size = self.path.stat().st_size
-        if size < self._read_to:
+        if self._size() < self._read_to:
             self._read_to = 0
         with self.path.open("rb") as stream:
             stream.seek(self._read_to)

@@ -140,7 +140,8 @@ class Command(BaseCommand):
         python = self._typed_interpreter()
         self._say("")
         self._say(f"  taskdist is running at  {address.url}/")
-        self._say(f"  with {num_nodes} worker nodes on this machine. Logs are in {settings.VAR_DIR}/log/.")
+        nodes = "1 worker node" if num_nodes == 1 else f"{num_nodes} worker nodes"
+        self._say(f"  with {nodes} on this machine. Logs are in {settings.VAR_DIR}/log/.")
         self._say("")
         self._say(f"  Log in as {preparation.ADMIN_NAME}, then give it something to do, in another terminal:")
         self._say(f"    {python} manage.py demo --tasks 200")

@@ -1,0 +1,97 @@
+# `make help` lists what there is. PYTHON names another interpreter, PORT another port, ARGS more pytest options.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test test-sqlite test-postgres test-newest check fix lock bench clean
+
+VENV := .venv
+NEWEST := .venv-newest
+PIP_OPTIONS := --quiet --disable-pip-version-check --require-hashes
+PYTEST := -m pytest -n 2 --dist loadgroup -q $(ARGS)
+
+# A stamp says that an environment holds exactly what a lock file lists.
+RUN_STAMP := $(VENV)/run.stamp
+DEV_STAMP := $(VENV)/dev.stamp
+NEWEST_STAMP := $(NEWEST)/dev.stamp
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(RUN_STAMP) ## start everything on this machine: PORT=8000 WORKERS=2 SLOTS=4
+	@exec $(VENV)/bin/python manage.py up $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST)) \
+		$(if $(WORKERS),--workers $(WORKERS)) $(if $(SLOTS),--slots $(SLOTS))
+
+test: test-sqlite test-postgres test-newest ## run all tests on SQLite and PostgreSQL, and on the newest Python found
+
+test-sqlite: $(DEV_STAMP) ## run all tests on SQLite
+	@echo "== SQLite, $$($(VENV)/bin/python -V)"
+	@$(VENV)/bin/python $(PYTEST) --db=sqlite
+
+test-postgres: $(DEV_STAMP) ## run all tests on a PostgreSQL started for them
+	@echo "== PostgreSQL, $$($(VENV)/bin/python -V)"
+	@$(VENV)/bin/python $(PYTEST) --db=postgres
+
+test-newest: ## run all tests on the newest Python from 3.12 on with the newest Django, if there is one
+	@if newest=$$(sh scripts/find_python.sh newest); then \
+		$(MAKE) --no-print-directory $(NEWEST_STAMP) NEWEST_PYTHON="$$newest" && \
+		echo "== SQLite, $$($(NEWEST)/bin/python -V)" && $(NEWEST)/bin/python $(PYTEST) --db=sqlite && \
+		echo "== PostgreSQL, $$($(NEWEST)/bin/python -V)" && $(NEWEST)/bin/python $(PYTEST) --db=postgres; \
+	else \
+		echo "== No Python 3.12 or newer found: the newest Django was not tested."; \
+	fi
+
+check: $(DEV_STAMP) ## check format, lint, types, import directions, migrations and settings
+	@echo "== format"; $(VENV)/bin/python -m ruff format --check --quiet . || { echo "Run: make fix"; exit 1; }
+	@echo "== lint"; $(VENV)/bin/python -m ruff check --quiet .
+	@echo "== types"; TASKDIST_SECRET_KEY=unused $(VENV)/bin/python -m mypy
+	@echo "== imports"; $(VENV)/bin/lint-imports --no-cache
+	@echo "== migrations"; TASKDIST_SECRET_KEY=unused $(VENV)/bin/python manage.py makemigrations --check --dry-run
+	@echo "== settings"; TASKDIST_SECRET_KEY=unused $(VENV)/bin/python manage.py check --fail-level WARNING
+
+fix: $(DEV_STAMP) ## format the code and repair what the linter can
+	@$(VENV)/bin/python -m ruff check --fix --quiet . ; $(VENV)/bin/python -m ruff format .
+
+lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with hashes
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@for lock in run dev; do \
+		case $$lock in dev) more="--group dev -c requirements/run.lock";; *) more="";; esac; \
+		$(VENV)/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra demo $$more \
+			--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/$$lock.lock || exit 1; \
+	done
+
+bench: $(DEV_STAMP) ## measure tasks a second with whole processes; JSON=FILE also writes the figures there
+	@$(VENV)/bin/python -m benchmarks $(if $(JSON),--json $(JSON)) $(ARGS)
+
+clean: ## delete environments and caches; var/ stays
+	@rm -rf $(VENV) $(NEWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- Environments ---------------------------------------------------------------------------------
+
+# An environment whose Python no longer starts (it was removed, or the folder was moved) is made anew.
+WORKS := import sys, pip; sys.exit(sys.version_info < (3, 11))
+$(foreach venv,$(VENV) $(NEWEST),$(if $(wildcard $(venv)),$(shell \
+	$(venv)/bin/python -c '$(WORKS)' >/dev/null 2>&1 || rm -rf $(venv)/*.stamp $(venv)/bin/python)))
+
+$(VENV)/made.stamp:
+	@if [ ! -x $(VENV)/bin/python ]; then \
+		python=$$(sh scripts/find_python.sh) && echo "Making $(VENV) with $$python …" && \
+		"$$python" -m venv --clear $(VENV); \
+	fi
+	@touch $@
+
+$(RUN_STAMP): requirements/run.lock | $(VENV)/made.stamp
+	@echo "Installing what it runs on …"
+	@$(VENV)/bin/python -m pip install $(PIP_OPTIONS) -r $<
+	@touch $@
+
+$(DEV_STAMP): requirements/dev.lock | $(VENV)/made.stamp
+	@echo "Installing what it is tested with …"
+	@$(VENV)/bin/python -m pip install $(PIP_OPTIONS) -r $<
+	@touch $@ $(RUN_STAMP)
+
+$(NEWEST_STAMP): requirements/dev.lock
+	@echo "Making $(NEWEST) with $(NEWEST_PYTHON) …"
+	@"$(NEWEST_PYTHON)" -m venv --clear $(NEWEST)
+	@$(NEWEST)/bin/python -m pip install $(PIP_OPTIONS) -r $<
+	@touch $@
