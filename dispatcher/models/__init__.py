@@ -7,6 +7,7 @@ from dispatcher.models.access import Credential
 from dispatcher.models.attempt import Attempt, IdempotencyKey, LogChunk, TaskProgress, TaskTag
 from dispatcher.models.feed import Change, FeedCursor, MinuteRollup, StateCount
 from dispatcher.models.node import EngineProcess, Node, SchedulerMemory
+from dispatcher.models.node_minute import NodeMinute
 from dispatcher.models.queue import Lane, Queue
 from dispatcher.models.task import Task
 
@@ -21,6 +22,7 @@ __all__ = [
     "LogChunk",
     "MinuteRollup",
     "Node",
+    "NodeMinute",
     "Queue",
     "SchedulerMemory",
     "StateCount",

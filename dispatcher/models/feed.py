@@ -74,7 +74,8 @@ class MinuteRollup(models.Model):
     minute = models.DateTimeField()
     queue = models.CharField(max_length=100)
     type = models.CharField(max_length=200)
-    #: "created" for submitted tasks, "succeeded", or an AttemptOutcome; final failures are "dead", expiries "expired".
+    #: "created" for submitted tasks, "succeeded", or an AttemptOutcome; final failures are "dead", expiries "expired",
+    #: attempts that are followed by another "retried". Rows of "depth" have no type: ready tasks at the minute's end.
     outcome = models.CharField(max_length=20)
     count = models.BigIntegerField(default=0)
     wait_ms_sum = models.FloatField(default=0)
