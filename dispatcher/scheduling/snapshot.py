@@ -37,9 +37,13 @@ class LaneView:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
+    """What a queue's row says of placement."""
+
     name: str
     paused: bool = False
     policy: str = DEFAULT_POLICY
+    #: Why the operator paused it, as typed; empty if not said.
+    pause_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class NodeView:
     breaker: BreakerState = BreakerState.CLOSED
     #: One at a time without credit beyond slots (nodes written to the tutorial).
     single_push: bool = False
+    #: When an open breaker lets a first task through again; only shown, never decided by.
+    breaker_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class TypeRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
+    """Everything one decision is made from. ``lanes`` holds every lane with ready tasks or with tasks in flight."""
+
     now: float
     lanes: Sequence[LaneView]
     nodes: Sequence[NodeView]
@@ -92,6 +100,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
+    """A task goes to a node."""
+
     task_id: int
     lane_id: int
     node_id: int
