@@ -1,0 +1,153 @@
+"""Asks every node for its status on a timer: reconciles what runs, brings results home, passes orders on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import msgspec
+from django.db import connection
+from django.utils import timezone
+
+from dispatcher import addresses, credentials, lifecycle, node_registry
+from dispatcher.clients.status_client import StatusClient, StatusUnavailable
+from dispatcher.conf import conf
+from dispatcher.engine.loop import Loop
+from dispatcher.models import Node, Task
+from dispatcher.models.statements import Start
+from dispatcher.states import AttemptOutcome, NodeState, TaskState
+from workers import protocol
+
+logger = logging.getLogger(__name__)
+
+THREADS = 8
+#: An attempt claimed more recently than this may still be on its way to the node.
+SETTLE = timedelta(seconds=2)
+#: Attempts asked for in one request.
+MAX_RESOLVE = 1000
+
+_statuses = msgspec.json.Decoder(protocol.NodeStatus)
+_replies = msgspec.json.Decoder(protocol.ControlReply)
+_encoder = msgspec.json.Encoder()
+
+
+class Poller(Loop):
+    """The second road home for results, and the answer to pushes with an unknown outcome.
+
+    A node that answers is not thereby alive: leases are renewed by heartbeats alone, because an answer does not prove
+    that the node can report.
+    """
+
+    name = "poller"
+
+    def __init__(self) -> None:
+        super().__init__(interval=conf().poll_seconds)
+        self._clients: dict[int, StatusClient] = {}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="poll")
+
+    def run_once(self, now: datetime) -> bool:
+        """Ask every node that may hold something, a few at a time; a node that does not answer holds up no other."""
+        nodes = list(Node.objects.filter(is_tutorial=False).exclude(boot_id="").exclude(state=NodeState.OFFLINE))
+        list(self._threads.map(self._poll, nodes))
+        return False
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _poll(self, node: Node) -> None:
+        try:
+            client = self._client(node)
+            status = _statuses.decode(client.status())
+            if status.boot_id == node.boot_id:
+                self._reconcile(node, client, status)
+        except (StatusUnavailable, addresses.AddressRefused, msgspec.MsgspecError) as error:
+            logger.info("node %s: no status: %s", node.name, error)
+        except Exception:
+            logger.exception("node %s: status could not be taken in", node.name)
+        finally:
+            connection.close()
+
+    def _client(self, node: Node) -> StatusClient:
+        client = self._clients.get(node.pk)
+        if client is None or client.url != node.url:
+            if client is not None:
+                client.close()
+            client = self._clients[node.pk] = StatusClient(url=node.url, key=credentials.push_key(node))
+        return client
+
+    def _reconcile(self, node: Node, client: StatusClient, status: protocol.NodeStatus) -> None:
+        now = timezone.now()
+        acks = _take_results(status.finished, node, now)
+        _mark_running(status.held, node, now)
+        held = {int(item.task_id): item.attempt for item in status.held if item.task_id.isdigit()}
+        superseded, cancel = lifecycle.compare(held, node_id=node.pk) if held else ([], [])
+        unknown = _not_there(node, held, now)
+        wanted = node_registry.desired_status(node)
+        if not (acks or superseded or cancel or unknown or status.draining != (wanted != "run")):
+            return
+        order = protocol.Control(
+            boot_id=node.boot_id, ack=acks, cancel=cancel, superseded=superseded, resolve=unknown, status=wanted
+        )
+        reply = _replies.decode(client.control(_encoder.encode(order)))
+        _settle(reply.resolved, node, timezone.now())
+
+
+def _take_results(
+    finished: Sequence[protocol.TaskResult], node: Node, now: datetime
+) -> list[protocol.AttemptRef]:
+    """Record results that the node could not report itself; all of them are safe, or of no use, afterwards."""
+    lifecycle.record_results(finished, node_id=node.pk, now=now)
+    return [protocol.AttemptRef(task_id=item.task_id, attempt=item.attempt) for item in finished]
+
+
+def _mark_running(held: Sequence[protocol.Held], node: Node, now: datetime) -> None:
+    lifecycle.start(
+        [Start(int(item.task_id), item.attempt, now, now) for item in held if item.running and item.task_id.isdigit()],
+        node_id=node.pk,
+        now=now,
+    )
+
+
+def _not_there(node: Node, held: dict[int, int], now: datetime) -> list[protocol.AttemptRef]:
+    """Attempts that we believe to be on the node, and of which its status said nothing."""
+    rows = Task.objects.filter(
+        node_id=node.pk,
+        incarnation=node.incarnation,
+        state__in=(TaskState.DISPATCHED, TaskState.RUNNING),
+        dispatched_at__lt=now - SETTLE,
+    ).values_list("id", "attempt")
+    missing = [(pk, attempt) for pk, attempt in rows if held.get(pk) != attempt]
+    return [protocol.AttemptRef(task_id=str(pk), attempt=attempt) for pk, attempt in missing[:MAX_RESOLVE]]
+
+
+def _settle(resolved: Sequence[protocol.Resolved], node: Node, now: datetime) -> None:
+    """Act on what the node says of attempts asked for: adopt, record, or offer elsewhere without counting."""
+    results = [item.result for item in resolved if item.state == "finished" and item.result is not None]
+    lifecycle.record_results(results, node_id=node.pk, now=now)
+    _mark_running(
+        [
+            protocol.Held(task_id=item.task_id, attempt=item.attempt, running=True)
+            for item in resolved
+            if item.state == "running"
+        ],
+        node,
+        now,
+    )
+    lifecycle.end(
+        [
+            lifecycle.FailedAttempt(
+                task_id=int(item.task_id), attempt=item.attempt, outcome=AttemptOutcome.RELEASED, error=_NEVER_ARRIVED
+            )
+            for item in resolved
+            if item.state == "tombstoned" and item.task_id.isdigit()
+        ],
+        node_id=node.pk,
+        now=now,
+    )
+
+
+_NEVER_ARRIVED = _encoder.encode(
+    {"type": "NotTaken", "message": "the push never reached the node", "traceback": ""}
+).decode()

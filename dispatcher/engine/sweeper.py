@@ -1,0 +1,75 @@
+"""Looks at leases and deadlines: silent nodes, attempts of earlier starts, overdue attempts, tasks past their deadline."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from dispatcher import events, lifecycle, node_registry
+from dispatcher.conf import conf
+from dispatcher.engine.loop import Loop
+from dispatcher.models import Change, Node
+from dispatcher.scheduling import health
+from dispatcher.states import NodeState
+
+logger = logging.getLogger(__name__)
+
+
+class Sweeper(Loop):
+    """Safe to run in several engines: every change is conditional."""
+
+    name = "sweeper"
+
+    def __init__(self) -> None:
+        super().__init__(interval=conf().sweep_seconds)
+        self._memory: health.HealthMemory | None = None
+        self._is_holding = False
+
+    def run_once(self, now: datetime) -> bool:
+        """One sweep."""
+        self._sweep_nodes(now)
+        lifecycle.lose_stale(now=now)
+        lifecycle.lose_overdue(now=now)
+        return lifecycle.expire(now=now) >= 1000
+
+    def _sweep_nodes(self, now: datetime) -> None:
+        settings = conf()
+        nodes = [node for node in Node.objects.exclude(boot_id="") if node.last_seen_at and node.lease_expires_at]
+        verdict = health.sweep(
+            [_pulse(node) for node in nodes],
+            now=now.timestamp(),
+            monotonic=time.monotonic(),
+            memory=self._memory,
+            rules=health.HealthRules(
+                suspect_seconds=settings.suspect_after_seconds,
+                lease_seconds=settings.lease_seconds,
+                grace_seconds=settings.lease_seconds,
+                sweep_seconds=settings.sweep_seconds,
+            ),
+        )
+        self._memory = verdict.memory
+        if verdict.is_resumed:
+            node_registry.extend_leases(until=now + timedelta(seconds=settings.lease_seconds))
+        self._tell_of_hold(verdict.held, len(nodes), now)
+        silent = [pk for pk, state in verdict.states.items() if state is NodeState.SUSPECT]
+        gone = [pk for pk, state in verdict.states.items() if state is NodeState.OFFLINE]
+        node_registry.suspect(silent, now=now)
+        node_registry.take_offline(gone, now=now)
+        lifecycle.lose_held_by(gone, reason="the node fell silent", now=now)
+
+    def _tell_of_hold(self, held: tuple[int, ...], total: int, now: datetime) -> None:
+        if held and not self._is_holding:
+            logger.error("%d of %d nodes fell silent at once; nothing is taken from them yet", len(held), total)
+            Change.objects.append(events.PoolHeld(silent=len(held), total=total), now=now)
+        self._is_holding = bool(held)
+
+
+def _pulse(node: Node) -> health.Pulse:
+    # Both are set together with the state (a constraint of the table); the fallback is never reached.
+    seen = node.last_seen_at or timezone.now()
+    return health.Pulse(
+        node.pk, NodeState(node.state), seen.timestamp(), (node.lease_expires_at or seen).timestamp()
+    )

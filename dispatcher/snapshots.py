@@ -1,0 +1,91 @@
+"""Reading the facts that decisions are made from. One conversion from rows to the frozen views of the scheduling core."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.db.models import Count
+
+from dispatcher.models import Node, Queue, Task
+from dispatcher.models.lanes import lanes_by_id
+from dispatcher.scheduling.experience import Experience
+from dispatcher.scheduling.snapshot import LaneView, NodeView, QueueView, Snapshot, TaskHead
+from dispatcher.states import NodeIntent, NodeState
+
+#: node id → lane id → tasks.
+InFlight = Mapping[int, Mapping[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Nodes and queues as they were read; valid until the feed tells of a change to any of them."""
+
+    nodes: tuple[Node, ...]
+    queues: Mapping[str, QueueView]
+    read_at: datetime
+
+
+def read_pool(now: datetime) -> Pool:
+    """All nodes that have ever registered, and all queues."""
+    queues = {
+        queue.name: QueueView(
+            queue.name, paused=queue.is_paused, policy=queue.policy, pause_reason=queue.pause_reason
+        )
+        for queue in Queue.objects.all()
+    }
+    return Pool(tuple(Node.objects.exclude(boot_id="").order_by("id")), queues, now)
+
+
+def read_in_flight() -> InFlight:
+    """How many tasks each node holds, per lane: our own accounting. Costs one pass over the active tasks."""
+    found: dict[int, dict[int, int]] = defaultdict(dict)
+    rows = Task.objects.active().order_by().values_list("node_id", "lane_id").annotate(held=Count("id"))
+    for node_id, lane_id, held in rows:
+        found[node_id][lane_id] = held
+    return found
+
+
+def snapshot(
+    *, pool: Pool, in_flight: InFlight, ready: Iterable[int], experience: Experience, now: datetime,
+    memory: Mapping[str, object],
+) -> Snapshot:  # fmt: skip
+    """The facts for one decision, without heads. Lanes in flight are among the lanes: their length counts as load."""
+    moment = now.timestamp()
+    busy = {lane_id for lanes in in_flight.values() for lane_id in lanes}
+    lanes = lanes_by_id(busy.union(ready))
+    return Snapshot(
+        now=moment,
+        lanes=[LaneView(lane.pk, lane.queue, lane.type, lane.label_map) for lane in lanes.values()],
+        nodes=[_node_view(node, in_flight.get(node.pk, {}), experience, moment) for node in pool.nodes],
+        queues=pool.queues,
+        records=experience.records(),
+        memory=memory,
+        seed=int(moment * 1000),
+    )
+
+
+def with_heads(facts: Snapshot, heads: Mapping[int, list[TaskHead]]) -> Snapshot:
+    """The same facts with the first ready tasks of each lane."""
+    return replace(facts, lanes=[replace(lane, heads=heads.get(lane.id, ())) for lane in facts.lanes])
+
+
+def _node_view(node: Node, in_flight: Mapping[int, int], experience: Experience, now: float) -> NodeView:
+    return NodeView(
+        id=node.pk,
+        name=node.name,
+        slots=node.slots,
+        state=NodeState(node.state),
+        intent=NodeIntent(node.intent),
+        draining=node.draining,
+        not_before=node.held_until.timestamp() if node.held_until else 0.0,
+        labels=node.labels,
+        queues=frozenset(node.queues),
+        types=None if node.types is None else frozenset(node.types),
+        in_flight=in_flight,
+        breaker=experience.breaker_state(node.pk, now),
+        breaker_until=experience.breaker(node.pk).open_until,
+        single_push=node.is_tutorial,
+    )
