@@ -18,6 +18,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresqlConnection
 
 from dispatcher import credentials
+from dispatcher.launch.database_reach import first_line, reach_advice, unreachable_reason
 
 OWNER_ONLY_DIRECTORY = 0o700
 OWNER_ONLY_FILE = 0o600
@@ -53,13 +54,12 @@ def prepare_folders(var_dir: Path) -> None:
 
 def migrate() -> None:
     """Bring the tables up to date; CommandError where the database cannot be reached or refuses."""
+    if reason := unreachable_reason():
+        raise CommandError(f"The database cannot be reached: {reason}. {reach_advice()}")
     try:
         call_command("migrate", interactive=False, verbosity=0)
     except DatabaseError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CommandError(
-            f"The database cannot be used: {reason}. Check TASKDIST_DATABASE_URL and that the server runs."
-        ) from error
+        raise CommandError(f"The tables cannot be made or brought up to date: {first_line(error)}.") from error
 
 
 def make_first_admin() -> str:

@@ -1,0 +1,88 @@
+"""What `manage.py doctor` looks at in what runs: web tier, engine, loops, worker nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from dispatcher.conf import conf
+from dispatcher.launch.findings import Finding, fail, ok, warn
+from dispatcher.launch.programs import Address
+from dispatcher.launch.reachability import answers
+from dispatcher.models import EngineProcess, Node
+from dispatcher.states import NodeIntent, NodeState
+
+# An engine renews its row every few seconds; after this it is dead or stuck.
+ENGINE_SILENCE = timedelta(seconds=20)
+# No loop that works is silent for so long, except for the pruner, whose passes are prune_seconds apart.
+LATE_SECONDS = 60.0
+
+
+def web(_now: datetime) -> Iterator[Finding]:
+    """Look whether the web tier answers on this machine."""
+    address = Address(host=settings.TASKDIST_HOST, port=settings.TASKDIST_PORT)
+    if answers(address):
+        yield ok("web", f"answers at {address.url}/")
+    else:
+        advice = "Start it with `make run`. If it listens elsewhere, set TASKDIST_HOST and TASKDIST_PORT."
+        yield fail("web", f"does not answer at {address.url}/", advice)
+
+
+def engines(now: datetime) -> Iterator[Finding]:
+    """Look whether an engine is alive, and when its loops made their last pass."""
+    alive = [engine for engine in EngineProcess.objects.all() if now - engine.last_seen_at < ENGINE_SILENCE]
+    if not alive:
+        last = EngineProcess.objects.order_by("-last_seen_at").first()
+        seen = (
+            f"none alive; the last was seen {last.last_seen_at:%Y-%m-%d %H:%M:%S} UTC" if last else "none has ever run"
+        )
+        yield fail("engine", seen, "Start it with `make run` (or `manage.py engine`); its log is var/log/engine.log.")
+    for engine in alive:
+        yield ok("engine", f"process {engine.pid} on {engine.host}, since {engine.started_at:%Y-%m-%d %H:%M:%S} UTC")
+        for name, health in sorted(engine.loops.items()):
+            yield _loop(name, health, since_report=(now - engine.last_seen_at).total_seconds())
+
+
+def nodes(now: datetime) -> Iterator[Finding]:
+    """Look which worker nodes are there and take work."""
+    known = list(Node.objects.exclude(intent=NodeIntent.DISABLED))
+    if not known:
+        yield warn("nodes", "none has registered", "`make run` starts two; README.md shows how to add a machine.")
+        return
+    alive = [node for node in known if node.state != NodeState.OFFLINE]
+    if not alive:
+        advice = "Start them again; their logs are in var/log/ where `make run` started them."
+        yield fail("nodes", f"all {len(known)} are offline: no task can run", advice)
+    for node in known:
+        yield _node(node, now)
+
+
+def _loop(name: str, health: dict[str, Any], *, since_report: float) -> Finding:
+    silent = health.get("last_pass_seconds_ago")
+    errors = int(health.get("errors", 0))
+    label = f"{name} loop"
+    if silent is None:
+        return warn("engine", f"{label} has not made a pass yet", "Look again in a minute.")
+    ago = float(silent) + since_report
+    seen = f"{label}: last pass {ago:.0f} s ago, {errors} errors"
+    if ago > max(LATE_SECONDS, 3 * conf().prune_seconds):
+        return fail("engine", seen, "It is stuck: restart the engine and keep var/log/engine.log.")
+    if errors:
+        return warn("engine", seen, f"The last one: {health.get('last_error', '')}. See var/log/engine.log.")
+    return ok("engine", seen)
+
+
+def _node(node: Node, now: datetime) -> Finding:
+    if node.last_seen_at is None:
+        return warn("nodes", f"{node.name} has never been seen", "Start its worker, or disable the node in the admin.")
+    ago = (now - node.last_seen_at).total_seconds()
+    seen = f"{node.name}: {node.state}, {node.slots} slots, last heartbeat {ago:.0f} s ago"
+    if node.state == NodeState.OFFLINE:
+        return warn("nodes", seen, f"Look at its log and at the way from it to the dispatcher ({node.url}).")
+    if node.push_failures:
+        advice = f"The engine cannot reach it at {node.url}: check firewall and TASKDIST_NODE_NETWORKS."
+        return warn("nodes", f"{seen}, {node.push_failures} failed pushes in a row", advice)
+    return ok("nodes", seen)
