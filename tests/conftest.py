@@ -117,6 +117,14 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     return report
 
 
+@pytest.fixture(autouse=True)
+def forget_lanes() -> None:
+    """Empty the cache of lanes: tests roll back rows that are never deleted in production."""
+    from dispatcher.models import lanes
+
+    lanes.forget()
+
+
 @pytest.fixture
 def on_postgres() -> bool:
     """Whether this run is on PostgreSQL."""

@@ -112,23 +112,25 @@ def _judge(
     """Verdicts for results that changed nothing; keeps what was refused for the record."""
     ids = [task_id for task_id, _ in rest]
     tasks = {task.pk: task for task in Task.objects.filter(id__in=ids).only("id", "state", "attempt", "node_id")}
-    ended = {
-        (attempt.task_id, attempt.number): attempt
-        for attempt in Attempt.objects.filter(task_id__in=ids, node_id=node_id)
-    }
+    ended: dict[tuple[int, int], dict[str, Attempt]] = {}
+    for attempt in Attempt.objects.filter(task_id__in=ids, node_id=node_id):
+        ended.setdefault((attempt.task_id, attempt.number), {})[attempt.outcome] = attempt
     verdicts: dict[tuple[int, int], protocol.VerdictWord] = {}
     refused: list[tuple[int, protocol.TaskResult]] = []
     for task_id, item in rest:
-        task, attempt = tasks.get(task_id), ended.get((task_id, item.attempt))
+        task, attempts = tasks.get(task_id), ended.get((task_id, item.attempt), {})
+        lost = attempts.get(AttemptOutcome.LOST)
+        word: protocol.VerdictWord = "superseded"
         if task is None:
-            word: protocol.VerdictWord = "unknown"
-        elif attempt is not None and attempt.outcome == AttemptOutcome.LOST and item.outcome != "succeeded":
+            word = "unknown"
+        elif AttemptOutcome.SUPERSEDED in attempts:
+            pass
+        elif lost is not None and item.outcome != "succeeded":
             word = "recorded"
-            _tell_what_became_of(attempt, item)
-        elif attempt is not None or _is_this(task, item, node_id):
-            word = "duplicate" if attempt is None or attempt.outcome != AttemptOutcome.SUPERSEDED else "superseded"
+            _tell_what_became_of(lost, item)
+        elif (attempts and lost is None) or _is_this(task, item, node_id):
+            word = "duplicate"
         else:
-            word = "superseded"
             refused.append((task_id, item))
         verdicts[task_id, item.attempt] = word
     _keep_refused(refused, node_id, now)

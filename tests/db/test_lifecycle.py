@@ -1,0 +1,420 @@
+"""The transitions one by one: what moves, what does not, what is kept."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dispatcher import lifecycle, node_registry
+from dispatcher.lifecycle import TRANSITIONS, FailedAttempt, TaskSpec
+from dispatcher.models import Attempt, Change, IdempotencyKey, LogChunk, Node, Task, TaskProgress, TaskTag
+from dispatcher.models.statements import Claim, Claimed, Start, Success, statements
+from dispatcher.states import AttemptOutcome, TaskState
+from tests.factories import NOW, make_node
+from workers import protocol
+
+pytestmark = pytest.mark.django_db
+
+
+def submit(count: int = 1, **fields: object) -> list[int]:
+    spec = TaskSpec(**{"type": "echo", "payload": '{"a": 1}', **fields})
+    return [made.task_id for made in lifecycle.submit([spec] * count, submitted_by="alice", now=NOW)]
+
+
+def claim(node: Node, *, now: datetime = NOW, limit: int = 100) -> list[Claimed]:
+    heads = statements().lock_heads([(lane, limit) for lane in statements().ready_lanes()])
+    return lifecycle.claim([Claim(head.id, head.attempt, node.pk, node.incarnation) for head in heads], now=now)
+
+
+def result(task_id: int, attempt: int = 1, outcome: str = "succeeded", **fields: object) -> protocol.TaskResult:
+    return protocol.TaskResult(task_id=str(task_id), attempt=attempt, outcome=outcome, **fields)
+
+
+def report(node: Node, *results: protocol.TaskResult, now: datetime = NOW) -> list[str]:
+    verdicts = lifecycle.record_results(results, node_id=node.pk, now=now)
+    return [verdict.verdict for verdict in verdicts]
+
+
+def state_of(task_id: int) -> TaskState:
+    return TaskState(Task.objects.get(pk=task_id).state)
+
+
+def test_the_drawing_shows_exactly_the_transitions() -> None:
+    text = Path("docs/task_lifecycle.md").read_text()
+    drawn = set(re.findall(r"^ +(\[\*\]|\w+) --> (\[\*\]|\w+): (\w+)$", text, re.MULTILINE))
+    table = set()
+    for name, (sources, targets) in TRANSITIONS.items():
+        for source in [state.word for state in sources] or ["[*]"]:
+            table |= {(source, target, name) for target in [state.word for state in targets] or ["[*]"]}
+    assert drawn == table
+
+
+def test_a_submitted_task_is_queued_and_told_to_the_feed_once_per_batch() -> None:
+    ids = submit(3, priority=5, tags=["x", "y"], labels={"gpu": "yes"})
+    tasks = list(Task.objects.order_by("id"))
+    assert [task.pk for task in tasks] == ids
+    assert {task.state for task in tasks} == {TaskState.QUEUED}
+    assert tasks[0].lane.label_map == {"gpu": "yes"}
+    assert tasks[0].payload == '{"a": 1}'
+    assert TaskTag.objects.filter(tag="x").count() == 3
+    assert Change.objects.filter(kind="tasks.changed").count() == 1
+
+
+def test_a_task_for_later_waits_until_it_is_staged() -> None:
+    (task_id,) = submit(run_at=NOW + timedelta(seconds=10))
+    assert state_of(task_id) is TaskState.SCHEDULED
+    assert lifecycle.stage(now=NOW + timedelta(seconds=9)) == 0
+    assert lifecycle.stage(now=NOW + timedelta(seconds=10)) == 1
+    task = Task.objects.get(pk=task_id)
+    assert task.state == TaskState.QUEUED
+    assert task.queued_at == NOW + timedelta(seconds=10)
+
+
+def test_the_same_idempotency_key_gives_the_same_task_and_another_body_is_a_conflict() -> None:
+    spec = TaskSpec(type="echo", payload="1", idempotency_key="k")
+    (first,) = lifecycle.submit([spec], submitted_by="alice", now=NOW)
+    (again,) = lifecycle.submit([spec], submitted_by="alice", now=NOW)
+    assert (again.task_id, again.existing) == (first.task_id, True)
+    (bobs,) = lifecycle.submit([spec], submitted_by="bob", now=NOW)
+    assert not bobs.existing
+    other = TaskSpec(type="echo", payload="2", idempotency_key="k")
+    with pytest.raises(lifecycle.IdempotencyConflict) as conflict:
+        lifecycle.submit([TaskSpec(type="echo"), other], submitted_by="alice", now=NOW)
+    assert conflict.value.indexes == [1]
+    assert Task.objects.count() == 2
+
+
+def test_the_same_key_twice_in_one_batch_makes_one_task() -> None:
+    spec = TaskSpec(type="echo", idempotency_key="k")
+    first, second = lifecycle.submit([spec, spec], submitted_by="alice", now=NOW)
+    assert second.existing
+    assert first.task_id == second.task_id
+    assert IdempotencyKey.objects.count() == 1
+
+
+def test_a_claim_binds_node_attempt_and_deadline() -> None:
+    node = make_node()
+    (task_id,) = submit(timeout_seconds=10)
+    (claimed,) = claim(node)
+    task = Task.objects.get(pk=task_id)
+    assert (claimed.id, claimed.attempt, task.attempt, task.node_id) == (task_id, 1, 1, node.pk)
+    assert task.state == TaskState.DISPATCHED
+    assert task.attempt_deadline == NOW + timedelta(seconds=10 + 60)
+
+
+def test_a_claim_for_a_node_that_was_started_anew_takes_nothing() -> None:
+    node = make_node()
+    submit()
+    Node.objects.filter(pk=node.pk).update(incarnation=node.incarnation + 1)
+    assert claim(node) == []
+
+
+def test_a_claim_of_an_expired_task_takes_nothing() -> None:
+    node = make_node()
+    (task_id,) = submit(expires_at=NOW + timedelta(seconds=5))
+    assert claim(node, now=NOW + timedelta(seconds=6)) == []
+    assert lifecycle.expire(now=NOW + timedelta(seconds=6)) == 1
+    assert state_of(task_id) is TaskState.EXPIRED
+
+
+def test_heads_come_by_priority_then_age() -> None:
+    low, high, other = submit(priority=-1), submit(priority=9), submit()
+    (lane,) = statements().ready_lanes()
+    assert [head.id for head in statements().lock_heads([(lane, 10)])] == [*high, *other, *low]
+
+
+def test_a_success_is_recorded_once_with_result_and_times() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    later = NOW + timedelta(seconds=3)
+    done = result(task_id, result=protocol.msgspec.Raw(b'{"n": 12345678901234567890}'), run_ms=1000)
+    assert report(node, done, now=later) == ["recorded"]
+    assert report(node, done, now=later) == ["duplicate"]
+    task = Task.objects.get(pk=task_id)
+    assert task.result == '{"n": 12345678901234567890}'
+    assert task.started_at == NOW + timedelta(seconds=2)
+    assert task.finished_at == later
+    assert Attempt.objects.count() == 0
+
+
+def test_a_started_task_is_running_and_its_deadline_counts_from_there() -> None:
+    node = make_node()
+    (task_id,) = submit(timeout_seconds=10)
+    claim(node)
+    later = NOW + timedelta(seconds=50)
+    assert lifecycle.start([Start(task_id, 1, later, later)], node_id=node.pk, now=later) == [task_id]
+    assert lifecycle.start([Start(task_id, 1, later, later)], node_id=node.pk, now=later) == []
+    task = Task.objects.get(pk=task_id)
+    assert (task.state, task.started_at) == (TaskState.RUNNING, later)
+    assert task.attempt_deadline == later + timedelta(seconds=70)
+
+
+def test_results_of_another_node_or_attempt_are_refused_and_kept() -> None:
+    node, other = make_node(), make_node()
+    (task_id,) = submit()
+    claim(node)
+    assert report(other, result(task_id)) == ["superseded"]
+    assert report(node, result(task_id, attempt=2)) == ["superseded"]
+    assert report(node, result(987654)) == ["unknown"]
+    assert report(node, protocol.TaskResult(task_id="x", attempt=1, outcome="succeeded")) == ["unknown"]
+    assert state_of(task_id) is TaskState.DISPATCHED
+    assert set(Attempt.objects.values_list("outcome", flat=True)) == {AttemptOutcome.SUPERSEDED}
+    assert Change.objects.filter(kind="results.refused").count() == 2
+
+
+def test_a_failure_is_retried_with_backoff_until_attempts_are_used_up() -> None:
+    node = make_node()
+    (task_id,) = submit(max_attempts=2, backoff_seconds=4.0)
+    claim(node)
+    failure = result(task_id, outcome="failed", error=protocol.TaskError(type="ValueError", message="no"))
+    assert report(node, failure) == ["recorded"]
+    task = Task.objects.get(pk=task_id)
+    assert task.state == TaskState.SCHEDULED
+    assert NOW <= task.run_at <= NOW + timedelta(seconds=4)
+    assert report(node, failure) == ["duplicate"]
+    lifecycle.stage(now=NOW + timedelta(seconds=5))
+    claim(node)
+    assert report(node, result(task_id, 2, "failed", error=protocol.TaskError(type="KeyError"))) == ["recorded"]
+    task = Task.objects.get(pk=task_id)
+    assert task.state == TaskState.FAILED
+    assert task.error_map["type"] == "KeyError"
+    assert list(Attempt.objects.order_by("number").values_list("number", "outcome")) == [(1, "failed"), (2, "failed")]
+
+
+def test_a_failure_that_says_so_is_not_retried() -> None:
+    node = make_node()
+    (task_id,) = submit(max_attempts=9)
+    claim(node)
+    report(node, result(task_id, outcome="failed", retryable=False))
+    assert state_of(task_id) is TaskState.FAILED
+
+
+def test_a_handler_may_name_the_delay() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    report(node, result(task_id, outcome="failed", retry_after_seconds=120))
+    assert Task.objects.get(pk=task_id).run_at == NOW + timedelta(seconds=120)
+
+
+def test_what_a_node_hands_back_does_not_count_as_an_attempt() -> None:
+    node = make_node()
+    (task_id,) = submit(max_attempts=1)
+    for attempt in range(1, 4):
+        (claimed,) = claim(node)
+        assert claimed.attempt == attempt
+        assert report(node, result(task_id, attempt, "released")) == ["recorded"]
+        task = Task.objects.get(pk=task_id)
+        assert (task.state, task.counted_attempts) == (TaskState.SCHEDULED, 0)
+        lifecycle.stage(now=NOW + timedelta(seconds=5))
+
+
+def test_a_task_that_every_node_hands_back_fails_after_all(settings: object) -> None:
+    settings.TASKDIST = {"max_released": 2}
+    node = make_node()
+    (task_id,) = submit()
+    for attempt in (1, 2):
+        claim(node)
+        report(node, result(task_id, attempt, "released"))
+        lifecycle.stage(now=NOW + timedelta(seconds=5))
+    task = Task.objects.get(pk=task_id)
+    assert task.state == TaskState.FAILED
+    assert task.error_map["type"] == "NoNodeTakesIt"
+
+
+def test_a_task_that_crashes_three_times_is_poison_whatever_max_attempts_says() -> None:
+    node = make_node()
+    (task_id,) = submit(max_attempts=50, backoff_seconds=0)
+    for attempt in (1, 2, 3):
+        claim(node)
+        report(node, result(task_id, attempt, "crashed"))
+        lifecycle.stage(now=NOW + timedelta(seconds=1))
+    task = Task.objects.get(pk=task_id)
+    assert task.state == TaskState.FAILED
+    assert task.error_map["type"] == "PoisonTask"
+
+
+def lose(node: Node) -> None:
+    assert lifecycle.lose_held_by([node.pk], reason="silent", now=NOW) == 1
+
+
+def test_a_late_success_of_a_lost_attempt_counts_until_the_next_claim() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    lose(node)
+    assert state_of(task_id) is TaskState.SCHEDULED
+    assert report(node, result(task_id)) == ["recorded"]
+    assert state_of(task_id) is TaskState.SUCCEEDED
+
+
+def test_a_late_success_after_the_next_claim_is_superseded() -> None:
+    node, other = make_node(), make_node()
+    (task_id,) = submit(backoff_seconds=0)
+    claim(node)
+    lose(node)
+    lifecycle.stage(now=NOW + timedelta(seconds=1))
+    claim(other)
+    assert report(node, result(task_id)) == ["superseded"]
+    assert report(other, result(task_id, 2)) == ["recorded"]
+
+
+def test_a_late_failure_of_a_lost_attempt_only_corrects_the_record() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    lose(node)
+    before = Task.objects.get(pk=task_id).run_at
+    assert report(node, result(task_id, outcome="failed", error=protocol.TaskError(type="E"))) == ["recorded"]
+    assert report(node, result(task_id, outcome="failed", error=protocol.TaskError(type="E"))) == ["duplicate"]
+    assert (state_of(task_id), Task.objects.get(pk=task_id).run_at) == (TaskState.SCHEDULED, before)
+    assert Attempt.objects.get().outcome == AttemptOutcome.FAILED
+
+
+def test_a_success_after_a_reported_failure_of_the_same_attempt_does_not_count() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    report(node, result(task_id, outcome="failed"))
+    assert report(node, result(task_id)) == ["duplicate"]
+    assert state_of(task_id) is TaskState.SCHEDULED
+
+
+def test_a_new_start_of_a_node_loses_what_the_old_one_held() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    message = protocol.Register(name=node.name, url=node.url, boot_id="another", slots=1)
+    node_registry.register(message, node=node, now=NOW)
+    assert state_of(task_id) is TaskState.SCHEDULED
+    assert Attempt.objects.get().outcome == AttemptOutcome.LOST
+
+
+def test_an_attempt_past_its_deadline_is_lost() -> None:
+    node = make_node()
+    (task_id,) = submit(timeout_seconds=10)
+    claim(node)
+    assert lifecycle.lose_overdue(now=NOW + timedelta(seconds=69)) == 0
+    assert lifecycle.lose_overdue(now=NOW + timedelta(seconds=71)) == 1
+    assert state_of(task_id) is TaskState.SCHEDULED
+
+
+def test_cancel_ends_what_waits_asks_for_what_runs_and_leaves_what_has_ended() -> None:
+    node = make_node()
+    (done,) = submit()
+    claim(node)
+    report(node, result(done))
+    (active,) = submit()
+    claim(node)
+    (waiting,) = submit()
+    outcome = lifecycle.cancel([done, active, waiting, 999], actor="op", now=NOW)
+    assert outcome == lifecycle.CancelResult([waiting], [active], [done], [999])
+    assert state_of(waiting) is TaskState.CANCELLED
+    assert lifecycle.compare({active: 1}, node_id=node.pk)[1] == [protocol.AttemptRef(task_id=str(active), attempt=1)]
+    assert report(node, result(active, outcome="cancelled")) == ["recorded"]
+    assert state_of(active) is TaskState.CANCELLED
+    assert set(Change.objects.exclude(actor="").values_list("actor", flat=True)) >= {"op"}
+
+
+def test_a_success_that_comes_before_the_cancel_is_confirmed_stands() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    lifecycle.cancel([task_id], actor="op", now=NOW)
+    assert report(node, result(task_id)) == ["recorded"]
+    assert state_of(task_id) is TaskState.SUCCEEDED
+
+
+def test_a_cancelled_task_whose_attempt_fails_is_not_retried() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    lifecycle.cancel([task_id], actor="op", now=NOW)
+    report(node, result(task_id, outcome="failed"))
+    assert state_of(task_id) is TaskState.CANCELLED
+
+
+def test_retry_makes_a_new_task_and_leaves_the_old_one() -> None:
+    node = make_node()
+    (old,) = submit(priority=7, tags=["t"], labels={"a": "b"}, timeout_seconds=5)
+    (waiting,) = submit()
+    claim(node)
+    report(node, result(old, outcome="failed", retryable=False))
+    outcome = lifecycle.retry([old, waiting, 999], actor="op", now=NOW)
+    assert (outcome.not_finished, outcome.unknown) == ([waiting], [999])
+    new = Task.objects.get(pk=outcome.created[old])
+    assert (new.retry_of, new.priority, new.tag_list, new.timeout_seconds) == (old, 7, ["t"], 5)
+    assert (new.state, new.lane.label_map) == (TaskState.QUEUED, {"a": "b"})
+    assert state_of(old) is TaskState.FAILED
+
+
+def test_pruning_deletes_old_finished_tasks_with_all_that_belongs_to_them() -> None:
+    node = make_node()
+    ended, open_task = submit(2, tags=["t"])
+    claim(node)
+    lifecycle.record_report(
+        protocol.Report(
+            boot_id="b",
+            results=[result(ended)],
+            progress=[protocol.Progress(task_id=str(ended), attempt=1, fraction=0.5)],
+            logs=[protocol.LogLine(task_id=str(ended), attempt=1, n=1, text="hello")],
+        ),
+        node_id=node.pk,
+        now=NOW,
+    )
+    assert lifecycle.prune(finished_before=NOW, now=NOW).deleted == 0
+    after = NOW + timedelta(days=1)
+    assert lifecycle.prune(finished_before=after, now=after).deleted == 1
+    assert list(Task.objects.values_list("pk", flat=True)) == [open_task]
+    assert not LogChunk.objects.exists()
+    assert not TaskProgress.objects.exists()
+    assert TaskTag.objects.count() == 1
+
+
+def test_a_report_that_is_repeated_changes_nothing() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    message = protocol.Report(
+        boot_id="b",
+        started=[protocol.Started(task_id=str(task_id), attempt=1, running_ms=100)],
+        progress=[protocol.Progress(task_id=str(task_id), attempt=1, fraction=7.0, message="a\x00b")],
+        logs=[protocol.LogLine(task_id=str(task_id), attempt=1, n=n, text=f"line {n}") for n in (1, 2)],
+    )
+    for _ in range(2):
+        assert lifecycle.record_report(message, node_id=node.pk, now=NOW) == protocol.ReportReply()
+    progress = TaskProgress.objects.get()
+    assert (progress.fraction, progress.message) == (1.0, "a\ufffdb")
+    chunk = LogChunk.objects.get()
+    assert (chunk.first_n, chunk.last_n) == (1, 2)
+
+
+def test_a_result_that_is_too_large_is_cut_and_marked(settings: object) -> None:
+    settings.TASKDIST = {"max_result_bytes": 100}
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    report(node, result(task_id, result=protocol.msgspec.Raw(b'"' + b"x" * 200 + b'"')))
+    task = Task.objects.get(pk=task_id)
+    assert task.truncated
+    assert protocol.msgspec.json.decode(task.result).startswith('"xxx')
+
+
+def test_a_success_for_a_waiting_task_that_was_never_lost_is_refused() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    row = Success(task_id, 0, NOW, "1", False)
+    assert lifecycle.succeed([row], node_id=node.pk, run_ms={}, now=NOW) == set()
+
+
+def test_ending_an_attempt_that_has_moved_on_does_nothing() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    failed = FailedAttempt(task_id=task_id, attempt=2, outcome=AttemptOutcome.LOST)
+    assert lifecycle.end([failed], node_id=None, now=NOW) == set()
+    assert not Attempt.objects.exists()
