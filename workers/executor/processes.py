@@ -1,0 +1,245 @@
+"""Handlers in child processes: a crash or a hard timeout costs one task, not the node.
+
+Children are started when they are needed, at most one per slot, and stay for the next task. Each leads a session of
+its own, so that ending its process group ends whatever the handler started. All of them are started by one thread
+that lives as long as the node: Linux sends the parent-death signal when the *thread* that forked is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from workers.context import StopReason
+from workers.executor.job import Job
+from workers.executor.leftovers import ChildJournal
+from workers.executor.pipe import CommandSpec, Done, Line, Moved, Pipe, Ready, Run, Setup, Stop, Up, describe_status
+from workers.invoke import stopped
+from workers.protocol import TaskError, TaskResult
+
+logger = logging.getLogger(__name__)
+
+
+class ChildFailure(Exception):
+    """A child process could not be started or could not load the handlers."""
+
+
+class _Process:
+    """One child: the operating system's process and our end of its pipe."""
+
+    def __init__(self, process: subprocess.Popen[bytes], pipe: Pipe) -> None:
+        self.process = process
+        self.pipe = pipe
+        self._kill_lock = threading.Lock()
+        self._is_reaped = False
+
+    def is_alive(self) -> bool:
+        """Whether the child still runs."""
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
+
+    def kill(self) -> None:
+        """End the child and whatever it started."""
+        with self._kill_lock:
+            # After the child is reaped its number may belong to others.
+            if not self._is_reaped:
+                _kill_group(self.process.pid)
+
+    def reap(self) -> int:
+        """Wait for the child's end, end what it left behind, and return the status as ``Popen`` gives it."""
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        with self._kill_lock:
+            # Still a zombie, so its number and its group are its own: now the rest of the group can be ended safely.
+            _kill_group(self.process.pid)
+            self._is_reaped = True
+            status = self.process.wait()
+        self.pipe.close()
+        return status
+
+
+def _kill_group(pid: int) -> None:
+    # macOS gives PermissionError for a group in which only zombies are left.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+class ProcessRunner:
+    """Runs jobs in child processes, called from slot threads."""
+
+    def __init__(
+        self,
+        *,
+        imports: list[str],
+        commands: Mapping[str, CommandSpec],
+        state_dir: Path,
+        max_result_bytes: int,
+    ) -> None:
+        command_dir = state_dir / "commands"
+        if commands:
+            command_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._setup = Setup(imports, dict(commands), str(command_dir), max_result_bytes, os.getpid())
+        self._journal = ChildJournal(state_dir / "children.json")
+        self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+        self._lock = threading.Lock()
+        self._idle: list[_Process] = []
+        self._busy: dict[int, _Process] = {}
+        self._is_closed = False
+
+    def end_leftovers(self) -> int:
+        """End processes that an earlier run of this node left behind (it was killed); how many there were."""
+        return self._journal.end_leftovers()
+
+    def run(self, job: Job) -> TaskResult:
+        """Run in a child, started for it if none is free; a child that dies makes a ``crashed`` result."""
+        try:
+            child = self._borrow(job)
+        except ChildFailure as error:
+            return _failed(job, "ChildFailure", str(error))
+        result = self._converse(child, job)
+        with self._lock:
+            self._busy.pop(id(job), None)
+            if result is not None and not self._is_closed:
+                self._idle.append(child)
+                return result
+        status = self._end(child)
+        return _crashed(job, status) if result is None else result
+
+    def kill(self, job: Job) -> bool:
+        """End the job's child at once. A job whose child is still starting is ended as soon as it has one."""
+        with self._lock:
+            child = self._busy.get(id(job))
+        if child is not None:
+            child.kill()
+        return True
+
+    def close(self) -> None:
+        """End every child."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            busy = list(self._busy.values())
+        for child in busy + idle:
+            child.kill()
+        for child in idle:
+            self._end(child)
+        self._spawner.shutdown(wait=False)
+
+    def _borrow(self, job: Job) -> _Process:
+        child = self._take_idle()
+        if child is None:
+            child = self._spawner.submit(self._spawn).result()
+            self._journal.add(child.process.pid)
+            self._greet(child)
+        with self._lock:
+            self._busy[id(job)] = child
+        return child
+
+    def _take_idle(self) -> _Process | None:
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                child = self._idle.pop()
+            if child.is_alive():
+                return child
+            # It was ended from outside between two tasks; that is no task's fault.
+            self._end(child)
+
+    def _end(self, child: _Process) -> int:
+        child.kill()
+        status = child.reap()
+        self._journal.remove(child.process.pid)
+        return status
+
+    def _spawn(self) -> _Process:
+        ours, theirs = socket.socketpair()
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "workers.executor.child", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            raise ChildFailure(f"a child process cannot be started: {error}") from None
+        finally:
+            theirs.close()
+        return _Process(process, Pipe(ours, Up))
+
+    def _greet(self, child: _Process) -> None:
+        """Have a new child load the handlers."""
+        try:
+            child.pipe.send(self._setup)
+            ready = child.pipe.receive()
+        except OSError:
+            ready = None
+        if isinstance(ready, Ready) and not ready.error:
+            return
+        status = self._end(child)
+        why = ready.error if isinstance(ready, Ready) else f"it ended with {describe_status(status)}"
+        raise ChildFailure(f"a child process could not load the handlers: {why}")
+
+    def _converse(self, child: _Process, job: Job) -> TaskResult | None:
+        """Have the child run the job; ``None``: it ended without an answer."""
+        context = job.context
+
+        def pass_on(reason: StopReason) -> None:
+            # If the child is gone, the receiving side below sees it.
+            with contextlib.suppress(OSError):
+                child.pipe.send(Stop(job.task_id, job.attempt, reason))
+
+        try:
+            child.pipe.send(
+                Run(
+                    task_id=job.task_id,
+                    attempt=job.attempt,
+                    max_attempts=context.max_attempts,
+                    task_type=job.type.name,
+                    payload=bytes(job.payload),
+                    seconds=context.remaining_seconds,
+                )
+            )
+            context.on_stop(pass_on)
+            while (message := child.pipe.receive()) is not None:
+                if isinstance(message, Done):
+                    return msgspec.json.decode(message.result, type=TaskResult)
+                if isinstance(message, Line):
+                    context.write_line(message.level, message.text, ())
+                elif isinstance(message, Moved):
+                    context.progress(message.fraction, message.message)
+        except (OSError, msgspec.DecodeError):
+            logger.debug("the child of task %s went away", job.task_id, exc_info=True)
+        finally:
+            context.on_stop(None)
+        return None
+
+
+def _crashed(job: Job, status: int) -> TaskResult:
+    """What to report of a job whose child ended without an answer."""
+    run_ms = job.run_ms(time.monotonic())
+    reason = job.context.stop_reason
+    if reason is not None:
+        return stopped(job.task_id, job.attempt, reason, run_ms=run_ms)
+    result = _failed(job, "ProcessCrashed", f"The process that ran the task ended with {describe_status(status)}.")
+    result.outcome = "crashed"
+    result.run_ms = run_ms
+    return result
+
+
+def _failed(job: Job, kind: str, message: str) -> TaskResult:
+    return TaskResult(
+        task_id=job.task_id, attempt=job.attempt, outcome="failed", error=TaskError(type=kind, message=message[:4000])
+    )
