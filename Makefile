@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-newest check fix lock bench clean
+.PHONY: help run test test-sqlite test-postgres test-newest check fix docs lock bench clean
 
 VENV := .venv
 NEWEST := .venv-newest
@@ -50,6 +50,9 @@ check: $(DEV_STAMP) ## check format, lint, types, import directions, migrations 
 
 fix: $(DEV_STAMP) ## format the code and repair what the linter can
 	@$(VENV)/bin/python -m ruff check --fix --quiet . ; $(VENV)/bin/python -m ruff format .
+
+docs: $(DEV_STAMP) ## write the pages that are made from the code
+	@$(VENV)/bin/python scripts/write_settings_page.py
 
 lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with hashes
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv

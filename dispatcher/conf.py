@@ -46,12 +46,16 @@ class Conf:
     attempt_grace_seconds: float = 60.0
     #: Total time for one push to a node, connecting included.
     push_timeout_seconds: float = 10.0
+    #: The part of it that making the connection may take.
     connect_timeout_seconds: float = 2.0
     #: The most a node may answer, in bytes.
     max_node_answer_bytes: int = 16 * 1024 * 1024
 
+    #: Counted attempts of a task that names no limit.
     default_max_attempts: int = 3
+    #: Longest pause before the first retry; it doubles from retry to retry.
     default_backoff_seconds: float = 2.0
+    #: Where that pause stops growing.
     default_backoff_cap_seconds: float = 600.0
     #: Crashes of its process or losses of its node after which a task is failed as poison.
     max_crashes: int = 3
@@ -75,8 +79,11 @@ class Conf:
     keep_tasks_days: float = 14.0
     #: How long the change feed stays; operators' actions stay as long as ``keep_audit_days``.
     keep_feed_days: float = 3.0
+    #: How long operators' actions stay in the feed.
     keep_audit_days: float = 365.0
+    #: How long the figures per minute stay, from which the charts are drawn.
     keep_rollup_days: float = 90.0
+    #: How long a repeated submit with the same idempotency key is recognised.
     keep_idempotency_days: float = 7.0
 
     #: Networks that node addresses may resolve to (CIDR, comma separated). The default admits this machine only.

@@ -9,36 +9,19 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
 import django
 from django.conf import settings
 
-from dispatcher.conf import Conf
 from dispatcher.launch.findings import Finding, fail, ok, warn
+from dispatcher.launch.variables import PREFIX, known_names
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_DJANGO = (5, 2)
 LITTLE_DISK_BYTES = 1 << 30
 NO_DISK_BYTES = 100 << 20
-# Besides these, each field of Conf has a variable.
-SITE_VARIABLES = frozenset(
-    {
-        "TASKDIST_ALLOWED_HOSTS",
-        "TASKDIST_BEHIND_TLS_PROXY",
-        "TASKDIST_DATABASE_POOL",
-        "TASKDIST_DATABASE_URL",
-        "TASKDIST_DEBUG",
-        "TASKDIST_HOST",
-        "TASKDIST_LOG_LEVEL",
-        "TASKDIST_PORT",
-        "TASKDIST_SECRET_KEY",
-        "TASKDIST_TRUSTED_ORIGINS",
-        "TASKDIST_VAR",
-    }
-)
 
 
 def versions(_now: datetime) -> Iterator[Finding]:
@@ -52,9 +35,9 @@ def versions(_now: datetime) -> Iterator[Finding]:
 
 def variables(_now: datetime) -> Iterator[Finding]:
     """Look for environment variables that nobody reads: most are slips of the keyboard."""
-    known = SITE_VARIABLES | {f"TASKDIST_{field.name.upper()}" for field in fields(Conf)}
+    known = known_names()
     # The worker has variables of its own, which may be set for the whole machine.
-    unknown = sorted(name for name in os.environ if name.startswith("TASKDIST_") and name not in known)
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if not unknown:
         yield ok("settings", f"{len(settings.TASKDIST)} changed from their defaults")
     for name in unknown:

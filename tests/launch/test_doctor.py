@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -12,6 +14,7 @@ from django.db import connection
 
 from dispatcher.launch import database_looks, database_reach, host_looks, life_looks, preparation
 from dispatcher.launch.findings import Finding, Level, examine, fail
+from dispatcher.launch.variables import SITE_VARIABLES, behaviour_variables
 from dispatcher.management.commands import doctor
 from dispatcher.models import EngineProcess, Node
 from dispatcher.states import NodeState
@@ -79,7 +82,22 @@ def test_every_variable_that_the_settings_read_is_known() -> None:
     text = (Path(host_looks.settings.BASE_DIR) / "taskdist_site" / "settings.py").read_text()
     read = {word for word in text.replace('"', " ").split() if word.startswith("TASKDIST_") and word.isupper()}
     # Less a setting that no variable sets, the prefix, and the example in a comment.
-    assert read - {"TASKDIST_CSP", "TASKDIST_", "TASKDIST_LEASE_SECONDS"} == host_looks.SITE_VARIABLES
+    assert read - {"TASKDIST_CSP", "TASKDIST_", "TASKDIST_LEASE_SECONDS"} == {
+        variable.name for variable in SITE_VARIABLES
+    }
+
+
+def test_every_behaviour_setting_says_what_it_does() -> None:
+    # Read from the comment above the field, or above the first of a group.
+    meanings = {variable.name: variable.meaning for variable in behaviour_variables()}
+    assert meanings["TASKDIST_HEARTBEAT_SECONDS"] == "How often a node says that it lives."
+    assert [name for name, meaning in meanings.items() if not meaning] == []
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    script = Path(host_looks.settings.BASE_DIR) / "scripts" / "write_settings_page.py"
+    checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.django_db
