@@ -27,6 +27,50 @@ from dispatcher.models.statements import (
 )
 
 
+CLAIM = """
+    UPDATE dispatcher_task AS t
+    SET state = 2, attempt = t.attempt + 1, node_id = c.node_id, incarnation = c.incarnation,
+        dispatched_at = %s, started_at = NULL, run_at = NULL,
+        attempt_deadline = %s + make_interval(secs => coalesce(t.timeout_seconds, %s) + %s)
+    FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::int[]) AS c(id, attempt, node_id, incarnation)
+    JOIN dispatcher_node n ON n.id = c.node_id AND n.incarnation = c.incarnation AND n.intent = 'run'
+    WHERE t.id = c.id AND t.attempt = c.attempt AND (t.state + 0) = 1
+      AND (t.expires_at IS NULL OR t.expires_at > %s)
+    RETURNING t.id, t.attempt, t.lane_id, t.node_id, t.incarnation, t.max_attempts, t.timeout_seconds, t.payload
+"""
+
+START = """
+    UPDATE dispatcher_task AS t
+    SET state = 3, started_at = s.started_at,
+        attempt_deadline = s.now + make_interval(secs => coalesce(t.timeout_seconds, %s) + %s)
+    FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS s(id, attempt, started_at, now)
+    WHERE t.id = s.id AND t.attempt = s.attempt AND t.node_id = %s AND (t.state + 0) = 2
+    RETURNING t.id, t.lane_id
+"""
+
+SUCCEED = """
+    UPDATE dispatcher_task AS t
+    SET state = 4, finished_at = %s, started_at = coalesce(t.started_at, s.started_at), run_at = NULL,
+        result = s.result, truncated = s.truncated, error = NULL
+    FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::text[], %s::bool[])
+        AS s(id, attempt, started_at, result, truncated)
+    WHERE t.id = s.id AND t.attempt = s.attempt AND t.node_id = %s AND (t.state + 0) = ANY(%s::int[])
+    RETURNING t.id, t.lane_id, (extract(epoch FROM t.started_at - t.queued_at) * 1000)::float8
+"""
+
+END_ATTEMPTS = """
+    UPDATE dispatcher_task AS t
+    SET state = e.to_state, run_at = e.run_at, queued_at = coalesce(e.queued_at, t.queued_at),
+        finished_at = e.finished_at, error = coalesce(e.error, t.error), released = t.released + e.released,
+        crashes = t.crashes + e.crashes, truncated = t.truncated OR e.truncated
+    FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+                %s::text[], %s::int[], %s::int[], %s::bool[])
+        AS e(id, attempt, to_state, run_at, queued_at, finished_at, error, released, crashes, truncated)
+    WHERE t.id = e.id AND t.attempt = e.attempt AND (t.state + 0) = ANY(%s::int[])
+    RETURNING t.id
+"""
+
+
 def _run(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run one statement with server-side parameters (Django's own cursor would write arrays out as text)."""
     connection.ensure_connection()
@@ -74,57 +118,18 @@ def lock_heads(wanted: Sequence[tuple[int, int]]) -> list[Head]:
 
 
 def claim(rows: Sequence[Claim], *, now: datetime, timeout: float, grace: float) -> list[Claimed]:
-    sql = """
-        UPDATE dispatcher_task AS t
-        SET state = 2, attempt = t.attempt + 1, node_id = c.node_id, incarnation = c.incarnation,
-            dispatched_at = %s, started_at = NULL, run_at = NULL,
-            attempt_deadline = %s + make_interval(secs => coalesce(t.timeout_seconds, %s) + %s)
-        FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::int[]) AS c(id, attempt, node_id, incarnation)
-        JOIN dispatcher_node n ON n.id = c.node_id AND n.incarnation = c.incarnation AND n.intent = 'run'
-        WHERE t.id = c.id AND t.attempt = c.attempt AND (t.state + 0) = 1
-          AND (t.expires_at IS NULL OR t.expires_at > %s)
-        RETURNING t.id, t.attempt, t.lane_id, t.node_id, t.incarnation, t.max_attempts, t.timeout_seconds, t.payload
-    """
-    return [Claimed(*row) for row in _run(sql, (now, now, timeout, grace, *_columns(rows), now))] if rows else []
+    return [Claimed(*row) for row in _run(CLAIM, (now, now, timeout, grace, *_columns(rows), now))] if rows else []
 
 
 def start(rows: Sequence[Start], *, node_id: int, timeout: float, grace: float) -> list[tuple[int, int]]:
-    sql = """
-        UPDATE dispatcher_task AS t
-        SET state = 3, started_at = s.started_at,
-            attempt_deadline = s.now + make_interval(secs => coalesce(t.timeout_seconds, %s) + %s)
-        FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS s(id, attempt, started_at, now)
-        WHERE t.id = s.id AND t.attempt = s.attempt AND t.node_id = %s AND (t.state + 0) = 2
-        RETURNING t.id, t.lane_id
-    """
-    return [(row[0], row[1]) for row in _run(sql, (timeout, grace, *_columns(rows), node_id))] if rows else []
+    return [(row[0], row[1]) for row in _run(START, (timeout, grace, *_columns(rows), node_id))] if rows else []
 
 
 def succeed(rows: Sequence[Success], *, node_id: int, now: datetime, states: Sequence[int]) -> list[Succeeded]:
-    sql = """
-        UPDATE dispatcher_task AS t
-        SET state = 4, finished_at = %s, started_at = coalesce(t.started_at, s.started_at), run_at = NULL,
-            result = s.result, truncated = s.truncated, error = NULL
-        FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::text[], %s::bool[])
-            AS s(id, attempt, started_at, result, truncated)
-        WHERE t.id = s.id AND t.attempt = s.attempt AND t.node_id = %s AND (t.state + 0) = ANY(%s::int[])
-        RETURNING t.id, t.lane_id, (extract(epoch FROM t.started_at - t.queued_at) * 1000)::float8
-    """
     if not rows:
         return []
-    return [Succeeded(*row) for row in _run(sql, (now, *_columns(rows), node_id, list(states)))]
+    return [Succeeded(*row) for row in _run(SUCCEED, (now, *_columns(rows), node_id, list(states)))]
 
 
 def end_attempts(rows: Sequence[Ending], *, states: Sequence[int]) -> list[int]:
-    sql = """
-        UPDATE dispatcher_task AS t
-        SET state = e.to_state, run_at = e.run_at, queued_at = coalesce(e.queued_at, t.queued_at),
-            finished_at = e.finished_at, error = coalesce(e.error, t.error), released = t.released + e.released,
-            crashes = t.crashes + e.crashes, truncated = t.truncated OR e.truncated
-        FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
-                    %s::text[], %s::int[], %s::int[], %s::bool[])
-            AS e(id, attempt, to_state, run_at, queued_at, finished_at, error, released, crashes, truncated)
-        WHERE t.id = e.id AND t.attempt = e.attempt AND (t.state + 0) = ANY(%s::int[])
-        RETURNING t.id
-    """
-    return [row[0] for row in _run(sql, (*_columns(rows), list(states)))] if rows else []
+    return [row[0] for row in _run(END_ATTEMPTS, (*_columns(rows), list(states)))] if rows else []
