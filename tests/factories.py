@@ -32,6 +32,16 @@ from dispatcher.states import ACTIVE, TERMINAL, NodeState, TaskState
 #: The time of tests that do not choose one.
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 
+#: States that a task has passed through before it is in the one named.
+_WAYS = {
+    TaskState.DISPATCHED: (TaskState.QUEUED,),
+    TaskState.RUNNING: (TaskState.QUEUED, TaskState.DISPATCHED),
+    TaskState.SUCCEEDED: (TaskState.QUEUED, TaskState.DISPATCHED),
+    TaskState.FAILED: (TaskState.QUEUED, TaskState.DISPATCHED),
+    TaskState.CANCELLED: (TaskState.QUEUED,),
+    TaskState.EXPIRED: (TaskState.QUEUED,),
+}
+
 _numbers = itertools.count(1)
 
 
@@ -143,21 +153,16 @@ def _implied(state: TaskState, now: datetime) -> dict[str, Any]:
 
 
 def _tell_all(task: Task, state: TaskState, now: datetime) -> None:
-    if state in {TaskState.SCHEDULED, TaskState.QUEUED}:
-        tell(task, None, at=now)
-        return
-    born = events.TaskChange(task.pk, None, TaskState.QUEUED.value, 0, task.lane_id)
-    make_change(events.TasksChanged(rows=[born]), at=now)
-    ends = {TaskState.SUCCEEDED: "succeeded", TaskState.FAILED: "failed"}
-    ran = state in ends
-    tell(
-        task,
-        TaskState.RUNNING if ran else TaskState.QUEUED,
-        at=now,
-        outcome=ends.get(state, ""),
-        wait_ms=5.0 if ran else None,
-        run_ms=20.0 if ran else None,
-    )
+    """Tell the feed the shortest way to ``state``, one transition after the other."""
+    before: TaskState | None = None
+    for after in _WAYS.get(state, ()):
+        row = events.TaskChange(
+            task.pk, None if before is None else before.value, after.value, task.attempt, task.lane_id, task.node_id
+        )
+        make_change(events.TasksChanged(rows=[row]), at=now)
+        before = after
+    ended = {TaskState.SUCCEEDED: "succeeded", TaskState.FAILED: "failed"}.get(state, "")
+    tell(task, before, at=now, outcome=ended, wait_ms=5.0 if ended else None, run_ms=20.0 if ended else None)
 
 
 def make_error(kind: str = "ValueError", message: str = "bad value", traceback: str = "Traceback …") -> str:
