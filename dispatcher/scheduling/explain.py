@@ -76,7 +76,7 @@ def _row(board: Board, load: NodeLoad, lane: LaneView, task: TaskHead) -> NodeRo
     mean = short_mean(snapshot.records, lane.type)
     closed = [gate(lane, node) for gate in gates.FIT_GATES]
     closed += [gate(node, board.conditions) for gate in gates.HEALTH_GATES]
-    if not load.has_room(mean):
+    if load.slots > 0 and not load.has_room(mean):
         closed.append(gates.load_reason(load))
     record = snapshot.records.get(lane.type)
     return NodeRow(
