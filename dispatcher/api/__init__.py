@@ -1,0 +1,1 @@
+"""The REST API: routes, who may use them, and what may come in."""

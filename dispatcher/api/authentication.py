@@ -1,0 +1,90 @@
+"""Who calls: a person's or program's API token, a browser's session, or a node's own credential.
+
+A request that brings a token is judged by that token alone; a session counts only without one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.utils import timezone
+from rest_framework import authentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
+
+from dispatcher import credentials
+from dispatcher.models import Credential
+from dispatcher.states import NodeIntent
+
+_CHALLENGE: Final = 'Bearer realm="taskdist"'
+_WRONG: Final = "The token is unknown, expired or revoked."
+
+SessionAuthentication = authentication.SessionAuthentication
+
+
+class TokenAuthentication(authentication.BaseAuthentication):
+    """``Authorization: Bearer tdk_…``: the rights of the account that the token belongs to."""
+
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, Credential] | None:
+        """The account and the token; None if the request brings no token. A bad one is 401, another kind 403."""
+        credential = _credential(request)
+        if credential is None:
+            return None
+        if credential.kind != Credential.Kind.API:
+            raise PermissionDenied(
+                f"This route takes API tokens (tdk_…); a token of the kind {credential.kind} was given."
+            )
+        user = credential.user
+        if user is None or not user.is_active:
+            raise AuthenticationFailed("The account of this token is not active.")
+        return user, credential
+
+    def authenticate_header(self, _request: Request) -> str:
+        """The challenge of a 401."""
+        return _CHALLENGE
+
+
+class NodeAuthentication(authentication.BaseAuthentication):
+    """``Authorization: Bearer tdn_…``: a node, known by its credential and by nothing that it says in the body."""
+
+    kinds: tuple[str, ...] = (Credential.Kind.NODE,)
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Credential] | None:
+        """Nobody's account, and the credential with its node. 401: a bad token; 403: another kind, a disabled node."""
+        credential = _credential(request)
+        if credential is None:
+            return None
+        if credential.kind not in self.kinds:
+            raise PermissionDenied(
+                f"This route takes node credentials (tdn_…); a token of the kind {credential.kind} was given."
+            )
+        node = credential.node
+        if node is not None and node.intent == NodeIntent.DISABLED:
+            raise PermissionDenied(f"The node {node.name} is disabled. An operator has to resume it.")
+        return AnonymousUser(), credential
+
+    def authenticate_header(self, _request: Request) -> str:
+        """The challenge of a 401."""
+        return _CHALLENGE
+
+
+class EnrollingNodeAuthentication(NodeAuthentication):
+    """Also lets in enrolment tokens (``tde_…``), with which a node gets its credential."""
+
+    kinds = (Credential.Kind.NODE, Credential.Kind.ENROLMENT)
+
+
+def _credential(request: Request) -> Credential | None:
+    """The live credential that the request names; None if it names none."""
+    header = request.META.get("HTTP_AUTHORIZATION", "")
+    if not header:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise AuthenticationFailed("Authorize with: Authorization: Bearer <token>.")
+    token = token.strip()
+    credential = credentials.authenticate(token, now=timezone.now()) if token.isascii() else None
+    if credential is None:
+        raise AuthenticationFailed(_WRONG)
+    return credential

@@ -1,0 +1,66 @@
+"""Whether this process lives, and whether the installation can work. No credentials, and no more said than that."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from dispatcher.api.views import answer
+from dispatcher.models import EngineProcess
+
+logger = logging.getLogger(__name__)
+
+#: An engine counts as running when it was heard from within this time.
+ENGINE_SILENCE: Final = timedelta(seconds=30)
+
+_migrated = False
+
+
+@require_safe
+def live(_request: HttpRequest) -> HttpResponse:
+    """200 as long as this process answers."""
+    return answer({"status": "ok"})
+
+
+@require_safe
+def ready(_request: HttpRequest) -> HttpResponse:
+    """200 if the database answers, its tables are up to date and an engine runs; 503 with what is missing."""
+    looks = {"database": _database_answers, "migrations": _is_migrated, "engine": _engine_runs}
+    missing = ""
+    for name, look in looks.items():
+        try:
+            if look():
+                continue
+        except (DatabaseError, InterfaceError):
+            logger.warning("not ready: %s", name, exc_info=True)
+        missing = name
+        break
+    if missing:
+        return answer({"status": "unavailable", "missing": missing}, status=503, headers={"Retry-After": "1"})
+    return answer({"status": "ok"})
+
+
+def _database_answers() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return bool(cursor.fetchone())
+
+
+def _is_migrated() -> bool:
+    """Whether no migration is missing. Looked up until it is so once: tables do not go back while a process runs."""
+    global _migrated  # noqa: PLW0603 - what this process has seen
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return _migrated
+
+
+def _engine_runs() -> bool:
+    return EngineProcess.objects.filter(last_seen_at__gte=timezone.now() - ENGINE_SILENCE).exists()

@@ -1,0 +1,193 @@
+"""What nodes send, held to what the tables can hold, so that a faulty node hurts nobody but itself.
+
+Requests that make no sense as a whole are refused; single items of a report are dropped, cut or answered ``unknown``,
+because everything else in the report is still worth having.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+from django.db import transaction
+from django.http import HttpRequest
+
+from dispatcher import addresses, lifecycle, node_registry
+from dispatcher.api import json_guard
+from dispatcher.api.problems import FieldError, Problem, invalid
+from dispatcher.api.validation import explain, name_error, text_error, type_name_error
+from dispatcher.models import Attempt, Credential, Node, Task
+from dispatcher.queries.filters import parse_task_id
+from workers import protocol
+
+Message = TypeVar("Message")
+
+_INT32_MAX: Final = 2**31 - 1
+_MAX_SLOTS: Final = 10_000
+_MAX_LABELS: Final = 64
+_MAX_NAMES: Final = 2_000
+_MAX_TYPES_BYTES: Final = 1024 * 1024
+_MAX_ITEMS: Final = 20_000
+#: About thirty years: durations beyond it are nonsense, and overflow.
+_MAX_MS: Final = 1e12
+#: Levels of a report around each of its results.
+_ENVELOPE_DEPTH: Final = 3
+
+
+def receive(request: HttpRequest, decoder: msgspec.json.Decoder[Message]) -> Message:
+    """The body as a message of the wire contract; unknown fields are ignored. Raises ``Problem`` (400)."""
+    return decode(json_guard.read_forgiving(request), decoder)
+
+
+def decode(body: bytes, decoder: msgspec.json.Decoder[Message]) -> Message:
+    """The same, for a body that was made safe already."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        field, message = explain(error)
+        raise invalid([FieldError(message, field)]) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Problem(400, f"The body is not valid JSON: {error}.") from None
+
+
+def check_registration(message: protocol.Register) -> None:
+    """Raise ``Problem`` (400) unless the registration makes sense and its address is one that may be pushed to."""
+    found = [
+        ("name", name_error(message.name) or _length_error(message.name, 100)),
+        ("url", _address_error(message.url)),
+        ("boot_id", text_error(message.boot_id) or _length_error(message.boot_id, 64, least=1)),
+        ("slots", "" if 1 <= message.slots <= _MAX_SLOTS else f"must be from 1 to {_MAX_SLOTS}"),
+        ("version", text_error(message.version) or _length_error(message.version, 50)),
+        ("protocol", "" if 1 <= message.protocol <= protocol.PROTOCOL_VERSION else "is not spoken here"),
+        ("labels", "" if len(message.labels) <= _MAX_LABELS else f"must be at most {_MAX_LABELS}"),
+        ("queues", "" if len(message.queues) <= _MAX_NAMES else f"must be at most {_MAX_NAMES}"),
+    ]
+    for name, value in message.labels.items():
+        error = name_error(name) or _length_error(name, 63) or text_error(value) or _length_error(value, 100)
+        found.append((f"labels.{name[:63]}", error))
+    found += [(f"queues[{i}]", name_error(n) or _length_error(n, 100)) for i, n in enumerate(message.queues)]
+    found += _type_errors(message)
+    if errors := [FieldError(text, field) for field, text in found if text]:
+        raise invalid(errors)
+
+
+def admit(
+    message: protocol.Register, credential: Credential, *, now: datetime, is_tutorial: bool = False
+) -> tuple[Node, str | None]:
+    """Register the node that the credential belongs to, or let a new one in; its new credential in that case.
+
+    The name in the message has to be the credential's own: it decides nothing.
+    """
+    node = credential.node
+    if node is not None and node.name != message.name:
+        raise Problem(403, f"This token belongs to the node {node.name!r}, not to {message.name!r}.")
+    if credential.kind == Credential.Kind.NODE and node is not None:
+        return node_registry.register(message, node=node, now=now, is_tutorial=is_tutorial), None
+    with transaction.atomic():
+        node, token = node_registry.enrol(message, credential=credential, now=now)
+        if is_tutorial:
+            node = node_registry.register(message, node=node, now=now, is_tutorial=True)
+    return node, token
+
+
+def tidy_heartbeat(message: protocol.Heartbeat) -> protocol.Heartbeat:
+    """The heartbeat without what cannot be an attempt."""
+    _check_count(message.held, "held")
+    message.held = [item for item in message.held if _is_attempt(item.task_id, item.attempt)]
+    return message
+
+
+def record(report: protocol.Report, *, node: Node, body: bytes, now: datetime) -> protocol.ReportReply:
+    """Take in a report; a verdict for every result, in order. ``body`` is what the report was read from."""
+    if len(report.results) > protocol.MAX_REPORT_RESULTS:
+        raise Problem(413, f"{len(report.results)} results in one report; the most is {protocol.MAX_REPORT_RESULTS}.")
+    for name in ("started", "progress", "logs"):
+        _check_count(getattr(report, name), name)
+    sent = report.results
+    report.results = [item for item in sent if _is_attempt(item.task_id, item.attempt)]
+    if json_guard.is_too_deep(body, json_guard.MAX_DEPTH + _ENVELOPE_DEPTH):
+        report.results = [_kept_flat(item) for item in report.results]
+    for item in report.results:
+        item.run_ms = _clamped(item.run_ms)
+    report.started = [item for item in report.started if _is_attempt(item.task_id, item.attempt)]
+    if report.progress or report.logs:
+        _keep_own(report, node)
+    reply = lifecycle.record_report(report, node_id=node.pk, now=now)
+    if len(report.results) < len(sent):
+        judged = iter(reply.verdicts)
+        reply.verdicts = [
+            next(judged)
+            if _is_attempt(item.task_id, item.attempt)
+            else protocol.Verdict(task_id=item.task_id, attempt=item.attempt, verdict="unknown")
+            for item in sent
+        ]
+    return reply
+
+
+def _keep_own(report: protocol.Report, node: Node) -> None:
+    """Drop progress and log lines of attempts that are not, and were not, this node's."""
+    items = [*report.progress, *report.logs]
+    named = {(int(item.task_id), item.attempt) for item in items if _is_attempt(item.task_id, item.attempt)}
+    task_ids = {task_id for task_id, _ in named}
+    own = set(Task.objects.filter(pk__in=task_ids, node_id=node.pk).values_list("pk", "attempt"))
+    if named - own:
+        ended = Attempt.objects.filter(task_id__in=task_ids, node_id=node.pk)
+        own |= set(ended.values_list("task_id", "number"))
+    texts = {(str(task_id), attempt) for task_id, attempt in named & own}
+    report.progress = [item for item in report.progress if (item.task_id, item.attempt) in texts]
+    report.logs = [line for line in report.logs if (line.task_id, line.attempt) in texts and 1 <= line.n <= _INT32_MAX]
+    for line in report.logs:
+        line.age_ms = _clamped(line.age_ms)
+
+
+def _kept_flat(item: protocol.TaskResult) -> protocol.TaskResult:
+    """A result nested too deeply to be shown or stored safely becomes a failure that says so."""
+    if not json_guard.is_too_deep(bytes(item.result)):
+        return item
+    return protocol.TaskResult(
+        task_id=item.task_id,
+        attempt=item.attempt,
+        outcome="failed",
+        error=protocol.TaskError(
+            type="ResultTooDeep",
+            message=f"The result is nested more than {json_guard.MAX_DEPTH} levels deep and was not kept.",
+        ),
+        retryable=False,
+        run_ms=item.run_ms,
+    )
+
+
+def _is_attempt(task_id: str, attempt: int) -> bool:
+    """Whether this can name an attempt at all."""
+    return parse_task_id(task_id) is not None and 1 <= attempt <= _INT32_MAX
+
+
+def _clamped(milliseconds: float) -> float:
+    return min(max(milliseconds, 0.0), _MAX_MS)
+
+
+def _check_count(items: list[Any], name: str) -> None:
+    if len(items) > _MAX_ITEMS:
+        raise Problem(413, f"{len(items)} items in {name}; the most is {_MAX_ITEMS}.")
+
+
+def _length_error(text: str, most: int, *, least: int = 0) -> str:
+    return "" if least <= len(text) <= most else f"must be {least} to {most} characters long"
+
+
+def _address_error(url: str) -> str:
+    try:
+        addresses.resolve(addresses.parse(url))
+    except addresses.AddressRefused as error:
+        return str(error)
+    return ""
+
+
+def _type_errors(message: protocol.Register) -> list[tuple[str, str]]:
+    types = message.types
+    if types is None:
+        return []
+    if len(types) > _MAX_NAMES or len(msgspec.json.encode(types)) > _MAX_TYPES_BYTES:
+        return [("types", f"must be at most {_MAX_NAMES} types and {_MAX_TYPES_BYTES} bytes of JSON")]
+    return [(f"types.{name[:200]}", type_name_error(name) or _length_error(name, 200)) for name in types]

@@ -1,0 +1,71 @@
+"""The routes that nodes call: register, heartbeat, results. Messages as in ``workers.protocol``."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from dispatcher import node_registry
+from dispatcher.api import json_guard, node_intake
+from dispatcher.api.authentication import EnrollingNodeAuthentication, NodeAuthentication
+from dispatcher.api.permissions import IsNode
+from dispatcher.api.views import ApiView, answer
+from dispatcher.models import Credential, Node
+from workers import protocol
+
+_register = msgspec.json.Decoder(protocol.Register)
+_heartbeat = msgspec.json.Decoder(protocol.Heartbeat)
+_report = msgspec.json.Decoder(protocol.Report)
+
+
+class NodeRoute(ApiView):
+    """Base of the routes for nodes. Who calls is known from the credential alone."""
+
+    authentication_classes = (NodeAuthentication,)
+    permission_classes = (IsNode,)
+    body_required = True
+
+    @property
+    def credential(self) -> Credential:
+        """What the node shows."""
+        return cast("Credential", self.request.auth)
+
+    @property
+    def node(self) -> Node:
+        """The calling node; only on routes that take no enrolment tokens."""
+        return cast("Node", self.credential.node)
+
+
+class RegisterView(NodeRoute):
+    """``/nodes/register``: the node's program has started. With an enrolment token the node is let in first."""
+
+    authentication_classes = (EnrollingNodeAuthentication,)
+
+    def post(self, _request: Request) -> HttpResponse:
+        """The node's push key and intervals, and its credential if it was let in just now."""
+        message = node_intake.receive(self.http, _register)
+        node_intake.check_registration(message)
+        node, credential = node_intake.admit(message, self.credential, now=self.now)
+        return answer(node_registry.registered(node, credential=credential))
+
+
+class HeartbeatView(NodeRoute):
+    """``/nodes/heartbeat``: the node lives. 409 asks it to register first."""
+
+    def post(self, _request: Request) -> HttpResponse:
+        """What the node shall do."""
+        message = node_intake.tidy_heartbeat(node_intake.receive(self.http, _heartbeat))
+        return answer(node_registry.heartbeat(message, node=self.node, now=self.now))
+
+
+class ResultsView(NodeRoute):
+    """``/nodes/results``: what happened since the last report."""
+
+    def post(self, _request: Request) -> HttpResponse:
+        """A verdict for every result, and what the node shall stop."""
+        body = json_guard.read_forgiving(self.http)
+        report = node_intake.decode(body, _report)
+        return answer(node_intake.record(report, node=self.node, body=body, now=self.now))

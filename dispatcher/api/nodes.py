@@ -1,0 +1,115 @@
+"""Nodes as people see and steer them, and enrolment tokens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+import msgspec
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from dispatcher import credentials, node_registry, queries
+from dispatcher.api.permissions import Administer
+from dispatcher.api.problems import FieldError, Problem, invalid
+from dispatcher.api.validation import text_error
+from dispatcher.api.views import ApiView, answer, known_params
+from dispatcher.models import Node
+
+#: An enrolment token lives this long unless it is asked for longer, in seconds; and at most a year.
+DEFAULT_ENROLMENT_SECONDS: Final = 24 * 3600.0
+MAX_ENROLMENT_SECONDS: Final = 366 * 86400.0
+MAX_ENROLMENT_USES: Final = 1000
+
+
+class Reason(msgspec.Struct, forbid_unknown_fields=True):
+    """Why an operator does it; shown to the others."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class EnrolmentRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What an enrolment token shall be good for."""
+
+    label: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    uses: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENROLMENT_USES)] = 1
+    expires_in_seconds: Annotated[float, msgspec.Meta(gt=0, le=MAX_ENROLMENT_SECONDS)] = DEFAULT_ENROLMENT_SECONDS
+
+
+reason_decoder = msgspec.json.Decoder(Reason)
+_enrolment = msgspec.json.Decoder(EnrolmentRequest)
+
+_ACTIONS: Final = {
+    "drain": node_registry.drain,
+    "resume": node_registry.resume,
+    "disable": node_registry.disable,
+}
+
+
+class NodesView(ApiView):
+    """``/nodes``."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """All nodes with their load."""
+        known_params(request.query_params)
+        return answer({"nodes": queries.nodes()})
+
+
+class NodeView(ApiView):
+    """``/nodes/{name}``."""
+
+    def get(self, request: Request, name: str) -> HttpResponse:
+        """Everything about one node."""
+        known_params(request.query_params)
+        detail = queries.node_detail(name)
+        if detail is None:
+            raise Problem(404, "There is no such node.")
+        return answer(detail)
+
+
+class NodeActionView(ApiView):
+    """``/nodes/{name}/drain``, ``/resume``, ``/disable``."""
+
+    def post(self, _request: Request, name: str, action: str) -> HttpResponse:
+        """Say what is wanted of the node. Repeating it changes nothing."""
+        reason = read_reason(self)
+        node = Node.objects.filter(name=name).first()
+        if node is None:
+            raise Problem(404, "There is no such node.")
+        changed = _ACTIONS[action]([node], reason=reason, actor=self.actor, now=self.now)
+        node.refresh_from_db()
+        return answer(
+            {
+                "name": node.name,
+                "state": node.state,
+                "intent": node.intent,
+                "reason": node.intent_reason,
+                "changed": bool(changed),
+            }
+        )
+
+
+class EnrolmentTokensView(ApiView):
+    """``/nodes/enrolment-tokens``."""
+
+    permission_classes = (Administer,)
+
+    def post(self, _request: Request) -> HttpResponse:
+        """A new token, shown this once."""
+        wanted = self.read(_enrolment)
+        if error := text_error(wanted.label):
+            raise invalid([FieldError(error, "label")])
+        now = self.now
+        expires_at = now + timedelta(seconds=wanted.expires_in_seconds)
+        token = credentials.issue_enrolment_token(
+            label=wanted.label, uses=wanted.uses, expires_at=expires_at, actor=self.actor, now=now
+        )
+        return answer({"token": token, "uses": wanted.uses, "expires_at": expires_at}, status=201)
+
+
+def read_reason(view: ApiView) -> str:
+    """The reason in the body of a view's request; "" if it names none."""
+    reason = view.read(reason_decoder).reason.strip()
+    if error := text_error(reason):
+        raise invalid([FieldError(error, "reason")])
+    return reason

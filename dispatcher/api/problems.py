@@ -1,0 +1,157 @@
+"""Errors as RFC 9457 problem documents, everywhere below /api/ and on the tutorial's routes.
+
+    {"type": "…", "title": "Bad Request", "status": 400, "detail": "…",
+     "errors": [{"index": 3, "field": "priority", "message": "…"}]}
+
+Views raise; ``handle`` (DRF's exception handler) makes the document. ``type`` is "about:blank" where the status says it
+all, and a name of ours where a program may want to tell cases apart.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+
+from dispatcher.node_registry import EnrolmentRefused, RegisterFirst
+from dispatcher.queues import UnknownQueue
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE: Final = "application/problem+json"
+#: Errors named in one answer; the detail says if there were more.
+MAX_ERRORS: Final = 100
+#: What a client should wait when the database cannot be reached, in seconds.
+RETRY_AFTER_SECONDS: Final = 1
+
+TYPE_PREFIX: Final = "urn:taskdist:problem:"
+INVALID: Final = TYPE_PREFIX + "invalid"
+IDEMPOTENCY_CONFLICT: Final = TYPE_PREFIX + "idempotency-conflict"
+REGISTER_FIRST: Final = TYPE_PREFIX + "register-first"
+STATE_CONFLICT: Final = TYPE_PREFIX + "state-conflict"
+
+
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with one field. ``index``: which item of a batch; None for a single object."""
+
+    message: str
+    field: str = ""
+    index: int | None = None
+
+
+class Problem(Exception):
+    """An answer other than success. ``detail`` is a sentence for the person who reads the log of the client."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str = "",
+        *,
+        type: str = "about:blank",  # noqa: A002 - the member's name in RFC 9457
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.type = type
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+
+class _Document(msgspec.Struct, omit_defaults=True):
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    errors: list[FieldError] = []
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def invalid(errors: Sequence[FieldError], detail: str = "") -> Problem:
+    """400 with the fields that are wrong. Names at most ``MAX_ERRORS`` of them and says so."""
+    if not detail:
+        detail = f"{len(errors)} errors; nothing was changed." if len(errors) > 1 else errors[0].message
+    if len(errors) > MAX_ERRORS:
+        detail = f"{len(errors)} errors, of which the first {MAX_ERRORS} are listed; nothing was changed."
+    return Problem(400, detail, type=INVALID, errors=errors[:MAX_ERRORS])
+
+
+def respond(problem: Problem) -> HttpResponse:
+    """The document as an HTTP answer."""
+    document = _Document(
+        type=problem.type,
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        errors=problem.errors,
+    )
+    return HttpResponse(
+        _encode(document),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
+        headers={"Cache-Control": "no-store", **problem.headers},
+    )
+
+
+def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
+    """DRF's exception handler: what a view raises becomes a problem document. The unforeseen is logged, not shown."""
+    problem = _as_problem(error)
+    if problem is None:
+        view = context.get("view")
+        logger.error("unexpected error in %s", type(view).__name__, exc_info=error)
+        problem = Problem(500, "Something went wrong here; it was logged.")
+    return respond(problem)
+
+
+def not_found(request: HttpRequest) -> HttpResponse:
+    """The answer for every path below /api/ that is no route."""
+    return respond(Problem(404, f"There is no route {request.path[:200]}"))
+
+
+def _as_problem(error: Exception) -> Problem | None:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, exceptions.APIException):
+        return _from_drf(error)
+    if isinstance(error, Http404):
+        return Problem(404, "There is no such thing.")
+    if isinstance(error, PermissionDenied):
+        return Problem(403, "Not allowed.")
+    if isinstance(error, BadRequest):
+        return Problem(400, "The request is malformed.")
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.warning("database unavailable: %s", error)
+        return Problem(
+            503, "The database cannot be reached; try again.", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
+        )
+    return _from_domain(error)
+
+
+def _from_drf(error: exceptions.APIException) -> Problem:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    return Problem(error.status_code, str(error.detail), headers=headers)
+
+
+def _from_domain(error: Exception) -> Problem | None:
+    """What node registry and queues refuse."""
+    if isinstance(error, RegisterFirst):
+        return Problem(409, "Register first: this start of the node is not known.", type=REGISTER_FIRST)
+    if isinstance(error, EnrolmentRefused):
+        return Problem(409, f"Not enrolled: {error}.", type=STATE_CONFLICT)
+    if isinstance(error, UnknownQueue):
+        return Problem(404, f"There is no queue called {error}.")
+    return None

@@ -1,0 +1,271 @@
+"""What a submitter may say of a task, and how many of them become what the lifecycle takes.
+
+The good case is one pass of msgspec over the body and one short loop. Only a body in which something is wrong is read a
+second time, slowly, to name every bad item by its index and field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Annotated, Final, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from dispatcher.api.problems import FieldError, Problem, invalid
+from dispatcher.api.validation import (
+    MAX_AHEAD_SECONDS,
+    explain,
+    name_error,
+    text_error,
+    time_error,
+    type_name_error,
+)
+from dispatcher.conf import conf
+from dispatcher.lifecycle import TaskSpec
+from dispatcher.models.queue import DEFAULT_QUEUE
+
+MAX_BACKOFF_SECONDS: Final = 7 * 86400.0
+MAX_KEY_CHARS: Final = 128
+
+_NULL: Final = msgspec.Raw(b"null")
+
+_Time = Annotated[datetime, Meta(tz=True)]
+_Backoff = Annotated[float, Meta(ge=0, le=MAX_BACKOFF_SECONDS)]
+_LabelName = Annotated[str, Meta(min_length=1, max_length=63)]
+_LabelValue = Annotated[str, Meta(max_length=100)]
+_Tag = Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class TaskInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One task as it is submitted. Fields that are left out get the configured defaults."""
+
+    type: Annotated[str, Meta(min_length=1, max_length=200)]
+    payload: msgspec.Raw = _NULL
+    queue: Annotated[str, Meta(min_length=1, max_length=100)] = DEFAULT_QUEUE
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    #: Not before then; or ``delay_seconds`` from now.
+    run_at: _Time | None = None
+    delay_seconds: Annotated[float, Meta(ge=0, le=MAX_AHEAD_SECONDS)] | None = None
+    timeout_seconds: Annotated[float, Meta(gt=0)] | None = None
+    #: Not started by then: expired.
+    deadline: _Time | None = None
+    max_attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    backoff_seconds: _Backoff | None = None
+    backoff_cap_seconds: _Backoff | None = None
+    labels: Annotated[dict[_LabelName, _LabelValue], Meta(max_length=32)] = {}
+    affinity_key: Annotated[str, Meta(max_length=200)] = ""
+    tags: Annotated[list[_Tag], Meta(max_length=32)] = []
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY_CHARS)] | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Tasks ready for the lifecycle. ``is_single``: the body was one task and no list."""
+
+    specs: list[TaskSpec]
+    is_single: bool
+
+
+_one = msgspec.json.Decoder(TaskInput)
+_many = msgspec.json.Decoder(list[TaskInput])
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_items = msgspec.json.Decoder(list[msgspec.Raw])
+_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_field_decoders: Final = {
+    name: msgspec.json.Decoder(hint) for name, hint in get_type_hints(TaskInput, include_extras=True).items()
+}
+
+
+def parse(body: bytes, *, key: str | None, now: datetime) -> Batch:
+    """The tasks in a guarded body: one object, ``{"tasks": […]}`` or a bare array. ``key``: header Idempotency-Key.
+
+    Raises ``Problem``: 400 naming each bad item by index and field, 413 for too many.
+    """
+    if key is not None and not (0 < len(key) <= MAX_KEY_CHARS and key.isprintable()):
+        raise invalid([FieldError(f"must be 1 to {MAX_KEY_CHARS} printable characters", "Idempotency-Key")])
+    items = _list_in(body)
+    if items is None:
+        return Batch(_checked([_decode_one(body)], key, now, is_single=True), is_single=True)
+    return Batch(_checked(_decode_many(items), key, now, is_single=False), is_single=False)
+
+
+def specs_of(items: Sequence[TaskInput], now: datetime) -> list[TaskSpec]:
+    """What the lifecycle takes. Call only for items without ``errors_of``."""
+    return [
+        TaskSpec(
+            type=item.type,
+            payload=bytes(item.payload).decode(),
+            queue=item.queue,
+            priority=item.priority,
+            run_at=item.run_at if item.delay_seconds is None else now + timedelta(seconds=item.delay_seconds),
+            timeout_seconds=item.timeout_seconds,
+            expires_at=item.deadline,
+            max_attempts=item.max_attempts,
+            backoff_seconds=item.backoff_seconds,
+            backoff_cap_seconds=item.backoff_cap_seconds,
+            labels=item.labels,
+            affinity_key=item.affinity_key,
+            tags=item.tags,
+            idempotency_key=item.idempotency_key,
+        )
+        for item in items
+    ]
+
+
+def errors_of(item: TaskInput, now: datetime) -> list[tuple[str, str]]:
+    """(field, message) for what the types cannot say: names, sizes, times."""
+    found = [
+        ("type", type_name_error(item.type)),
+        ("queue", name_error(item.queue)),
+        ("payload", _size_error(item.payload)),
+        ("affinity_key", text_error(item.affinity_key)),
+        ("idempotency_key", text_error(item.idempotency_key or "")),
+    ]
+    found += _time_errors(item, now)
+    for name, value in item.labels.items():
+        found.append((f"labels.{name}", name_error(name) or text_error(value)))
+    found += [(f"tags[{place}]", text_error(tag)) for place, tag in enumerate(item.tags)]
+    return [(field, message) for field, message in found if message]
+
+
+def _is_plain(item: TaskInput, max_payload_bytes: int) -> bool:
+    """Whether an item uses only what is quick to check, and is right. Most are; the others get ``errors_of``."""
+    return not (
+        type_name_error(item.type)
+        or name_error(item.queue)
+        or len(item.payload) > max_payload_bytes
+        or item.run_at
+        or item.deadline
+        or item.timeout_seconds
+        or item.labels
+        or item.affinity_key
+        or item.tags
+        or item.idempotency_key
+    )
+
+
+def _time_errors(item: TaskInput, now: datetime) -> list[tuple[str, str]]:
+    found = []
+    if item.timeout_seconds is not None and item.timeout_seconds > conf().max_timeout_seconds:
+        found.append(("timeout_seconds", f"must be at most {conf().max_timeout_seconds:g}"))
+    if item.run_at is not None:
+        found.append(("run_at", time_error(item.run_at, now)))
+        if item.delay_seconds is not None:
+            found.append(("delay_seconds", "give either run_at or delay_seconds"))
+    if item.deadline is not None:
+        found.append(("deadline", time_error(item.deadline, now)))
+        if item.run_at is not None and item.deadline <= item.run_at:
+            found.append(("deadline", "must be later than run_at"))
+    return found
+
+
+def _list_in(body: bytes) -> msgspec.Raw | bytes | None:
+    """The JSON of the array of tasks; None if the body is one task."""
+    start = body[:64].lstrip()[:1]
+    if start == b"[":
+        return body
+    if b'"tasks"' not in body:
+        return None
+    try:
+        members = _members.decode(body)
+    except msgspec.ValidationError as error:
+        raise invalid([FieldError(explain(error)[1])]) from None
+    if "tasks" not in members:
+        return None
+    if extra := [name for name in members if name != "tasks"]:
+        raise invalid([FieldError("unknown field beside tasks", name[:200]) for name in extra])
+    return members["tasks"]
+
+
+def _decode_one(body: bytes) -> TaskInput:
+    try:
+        return _one.decode(body)
+    except msgspec.ValidationError as error:
+        raise invalid([FieldError(message, field) for field, message in _complaints(body, error)]) from None
+
+
+def _decode_many(items: msgspec.Raw | bytes) -> list[TaskInput]:
+    try:
+        tasks = _many.decode(items)
+    except msgspec.ValidationError as error:
+        raise _problem_of(items, error) from None
+    _check_number(len(tasks))
+    return tasks
+
+
+def _check_number(number: int) -> None:
+    if number == 0:
+        raise invalid([FieldError("must hold at least one task", "tasks")])
+    if number > conf().max_submit_tasks:
+        raise Problem(413, f"{number} tasks in one request; the most is {conf().max_submit_tasks}.")
+
+
+def _problem_of(items: msgspec.Raw | bytes, error: msgspec.ValidationError) -> Problem:
+    """Every bad item of a list that did not decode."""
+    try:
+        raws = _raw_items.decode(items)
+    except msgspec.ValidationError:
+        return invalid([FieldError(explain(error)[1], "tasks")])
+    _check_number(len(raws))
+    errors = []
+    for index, raw in enumerate(raws):
+        try:
+            _one.decode(raw)
+        except msgspec.ValidationError as complaint:
+            errors += [FieldError(message, field, index) for field, message in _complaints(raw, complaint)]
+    return invalid(errors)
+
+
+def _complaints(raw: msgspec.Raw | bytes, error: msgspec.ValidationError) -> list[tuple[str, str]]:
+    """Everything that the types find wrong with one item: msgspec itself stops at the first."""
+    try:
+        members = _raw_object.decode(raw)
+    except msgspec.ValidationError:
+        return [explain(error)]
+    found = [] if "type" in members else [("type", "is required")]
+    for name, value in members.items():
+        decoder = _field_decoders.get(name)
+        if decoder is None:
+            close = get_close_matches(name, _field_decoders, n=1)
+            found.append((name[:200], "unknown field" + (f"; did you mean {close[0]}?" if close else "")))
+            continue
+        try:
+            decoder.decode(value)
+        except msgspec.ValidationError as complaint:
+            path, message = explain(complaint)
+            found.append((f"{name}{path if path.startswith('[') else path and '.' + path}", message))
+    return found or [explain(error)]
+
+
+def _checked(items: list[TaskInput], key: str | None, now: datetime, *, is_single: bool) -> list[TaskSpec]:
+    max_payload_bytes = conf().max_payload_bytes
+    errors = [
+        FieldError(message, field, None if is_single else index)
+        for index, item in enumerate(items)
+        if not _is_plain(item, max_payload_bytes)
+        for field, message in errors_of(item, now)
+    ]
+    if errors:
+        raise invalid(errors)
+    if key is not None:
+        _give_keys(items, key, is_single=is_single)
+    return specs_of(items, now)
+
+
+def _give_keys(items: list[TaskInput], key: str, *, is_single: bool) -> None:
+    """The header's key is the single task's, or with its place in the list that of each task without one of its own."""
+    if not is_single:
+        for index, item in enumerate(items):
+            if item.idempotency_key is None:
+                item.idempotency_key = f"{key}#{index}"
+        return
+    if items[0].idempotency_key not in (None, key):
+        raise invalid([FieldError("differs from the header Idempotency-Key", "idempotency_key")])
+    items[0].idempotency_key = key
+
+
+def _size_error(payload: msgspec.Raw) -> str:
+    limit = conf().max_payload_bytes
+    return f"is {len(payload)} bytes of JSON; the most is {limit}" if len(payload) > limit else ""

@@ -1,0 +1,42 @@
+"""The addresses of the REST API and of the health checks."""
+
+from __future__ import annotations
+
+from django.urls import include, path, re_path
+
+from dispatcher.api import feed, health, node_wire, nodes, problems, queue_routes, tasks
+
+app_name = "api"
+
+routes = [
+    path("tasks", tasks.TasksView.as_view(), name="tasks"),
+    path("tasks/cancel", tasks.CancelTasksView.as_view(), name="tasks-cancel"),
+    path("tasks/retry", tasks.RetryTasksView.as_view(), name="tasks-retry"),
+    path("tasks/<str:task_id>", tasks.TaskView.as_view(), name="task"),
+    path("tasks/<str:task_id>/logs", tasks.TaskLogsView.as_view(), name="task-logs"),
+    path("tasks/<str:task_id>/cancel", tasks.CancelTaskView.as_view(), name="task-cancel"),
+    path("tasks/<str:task_id>/retry", tasks.RetryTaskView.as_view(), name="task-retry"),
+    path("nodes", nodes.NodesView.as_view(), name="nodes"),
+    path("nodes/register", node_wire.RegisterView.as_view(), name="node-register"),
+    path("nodes/heartbeat", node_wire.HeartbeatView.as_view(), name="node-heartbeat"),
+    path("nodes/results", node_wire.ResultsView.as_view(), name="node-results"),
+    path("nodes/enrolment-tokens", nodes.EnrolmentTokensView.as_view(), name="enrolment-tokens"),
+    path("nodes/<str:name>", nodes.NodeView.as_view(), name="node"),
+    re_path(
+        r"^nodes/(?P<name>[^/]+)/(?P<action>drain|resume|disable)$", nodes.NodeActionView.as_view(), name="node-action"
+    ),
+    path("queues", queue_routes.QueuesView.as_view(), name="queues"),
+    path("queues/<str:name>", queue_routes.QueueView.as_view(), name="queue"),
+    path("queues/<str:name>/pause", queue_routes.PauseView.as_view(), name="queue-pause"),
+    path("queues/<str:name>/resume", queue_routes.ResumeView.as_view(), name="queue-resume"),
+    path("counts", feed.CountsView.as_view(), name="counts"),
+    path("changes", feed.ChangesView.as_view(), name="changes"),
+]
+
+urlpatterns = [
+    path("api/v1/", include(routes)),
+    path("healthz", health.live, name="live"),
+    path("readyz", health.ready, name="ready"),
+    # Last: whatever else begins like the API is answered like the API.
+    re_path(r"^api(?:/|$)", problems.not_found),
+]
