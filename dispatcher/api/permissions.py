@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from dispatcher import roles
 from dispatcher.models import Credential
+
+if TYPE_CHECKING:
+    # The framework imports this module while it makes its views.
+    from rest_framework.views import APIView
 
 
 class ReadOrOperate(BasePermission):

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeVar
 import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -29,17 +28,6 @@ _encode = msgspec.json.Encoder().encode
 
 class NoFields(msgspec.Struct, forbid_unknown_fields=True):
     """A body that says nothing: ``{}``, or none at all."""
-
-
-class AlwaysJson(BaseContentNegotiation):
-    """The answer is JSON whatever ``Accept`` says."""
-
-    def select_parser(self, _request: Request, _parsers: Any) -> None:
-        """No parser of the framework: bodies are read through the guard."""
-
-    def select_renderer(self, _request: Request, renderers: Any, _format_suffix: Any = None) -> Any:
-        """The only one."""
-        return renderers[0], renderers[0].media_type
 
 
 class ApiView(APIView):
