@@ -63,7 +63,7 @@ def stage(*, now: datetime, limit: int = 1000) -> int:
 def expire(*, now: datetime, limit: int = 1000) -> int:
     """scheduled | queued → expired, for tasks that were not started by their deadline."""
     with transaction.atomic():
-        late = Task.objects.filter(state__in=WAITING, expires_at__lte=now).order_by("expires_at")
+        late = Task.objects.waiting().filter(expires_at__lte=now).order_by("expires_at")
         tasks = list(_locked(late, skip=True)[:limit])
         Task.objects.filter(id__in=[task.pk for task in tasks], state__in=WAITING).update(
             state=TaskState.EXPIRED, finished_at=now
