@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -23,8 +24,10 @@ class Sweeper(Loop):
 
     name = "sweeper"
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """``monotonic`` tells a pause of our own from silence of the nodes."""
         super().__init__(interval=conf().sweep_seconds)
+        self._monotonic = monotonic
         self._memory: health.HealthMemory | None = None
         self._is_holding = False
 
@@ -41,7 +44,7 @@ class Sweeper(Loop):
         verdict = health.sweep(
             [_pulse(node) for node in nodes],
             now=now.timestamp(),
-            monotonic=time.monotonic(),
+            monotonic=self._monotonic(),
             memory=self._memory,
             rules=health.HealthRules(
                 suspect_seconds=settings.suspect_after_seconds,
