@@ -12,9 +12,11 @@ MAX_LOG_BYTES = 20 << 20
 READ_BYTES = 1 << 20
 LINES_PER_LOOK = 5
 LAST_LINES = 4
+REPEAT_SECONDS = 60.0
 TAIL_BYTES = 8192
 
 PROBLEM = re.compile(r"\b(ERROR|CRITICAL)\b")
+NUMBERS = re.compile(r"\d+")
 
 
 class LogFile:
@@ -24,15 +26,19 @@ class LogFile:
         self.path = path
         self._read_to = self._begun_at = self._size()
         self._unfinished = b""
+        self._shown: dict[str, float] = {}
 
     def open_for_process(self) -> BinaryIO:
         """Return the file for a process to write to. In append mode, so that cutting it leaves no hole."""
         self._begun_at = self._size()
         return self.path.open("ab")
 
-    def problems(self) -> list[str]:
-        """Return new lines at level ERROR and above, at most a handful at a time."""
-        lines = [line for line in self._new_lines() if PROBLEM.search(line)]
+    def problems(self, now: float) -> list[str]:
+        """Return new lines at level ERROR and above: a handful at a time, and the same one once a minute.
+
+        `now` is in monotonic seconds. Lines that differ in numbers only count as the same.
+        """
+        lines = [line for line in self._new_lines() if PROBLEM.search(line) and self._is_news(line, now)]
         hidden = len(lines) - LINES_PER_LOOK
         return lines if hidden <= 0 else [*lines[:LINES_PER_LOOK], f"… and {hidden} more, in {self.path}"]
 
@@ -59,6 +65,14 @@ class LogFile:
 
     def _size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
+
+    def _is_news(self, line: str, now: float) -> bool:
+        self._shown = {text: at for text, at in self._shown.items() if now - at < REPEAT_SECONDS}
+        text = NUMBERS.sub("", line)
+        if text in self._shown:
+            return False
+        self._shown[text] = now
+        return True
 
     def _new_lines(self) -> list[str]:
         if not self.path.exists():

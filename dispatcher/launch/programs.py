@@ -11,6 +11,8 @@ from pathlib import Path
 DEMO_HANDLERS = "workers.handlers.demo"
 # How long the web server waits for open requests and websockets when it is told to stop.
 WEB_CLOSE_SECONDS = 2
+# How long a local worker lets its tasks finish when it is told to stop: less than the supervisor waits for it.
+DRAIN_SECONDS = 4
 # A worker runs handlers of its users: it gets neither the database nor the key that signs sessions.
 KEPT_FROM_WORKERS = ("DJANGO_SETTINGS_MODULE", "TASKDIST_DATABASE_URL", "TASKDIST_SECRET_KEY")
 
@@ -90,6 +92,7 @@ def worker_program(
         "--port": "0",
         "--state-dir": str(node_dir),
         "--import": DEMO_HANDLERS,
+        "--drain-seconds": str(DRAIN_SECONDS),
     }
     return Program(
         name=name,

@@ -82,7 +82,7 @@ class Supervisor:
     def look(self, now: float) -> None:
         """Look once at every child: report its problems, note its end, start it again when that is due."""
         for child in self._children:
-            for line in child.log.problems():
+            for line in child.log.problems(now):
                 self._say(f"{child.name:<8}| {line}")
             child.log.keep_bounded()
             status = child.ended_with()

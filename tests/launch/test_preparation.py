@@ -116,15 +116,25 @@ def test_a_long_log_is_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         stream.flush()
         log.keep_bounded()
         stream.write(b"later ERROR\n")
-    assert log.problems() == ["later ERROR"]
+    assert log.problems(0.0) == ["later ERROR"]
     assert (tmp_path / "web.log").read_bytes() == b"later ERROR\n"
     assert (tmp_path / "web.log.1").stat().st_size == 201
 
 
 def test_many_problems_at_once_are_counted_not_shown(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "web.log")
-    log.path.write_text("ERROR no\n" * 50)
-    shown = log.problems()
+    log.path.write_text("".join(f"ERROR no {'x' * number}\n" for number in range(50)))
+    shown = log.problems(0.0)
     assert len(shown) == 6
     assert "45 more" in shown[-1]
-    assert log.problems() == []
+    assert log.problems(0.0) == []
+
+
+def test_a_problem_that_comes_again_is_shown_once_a_minute(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "web.log")
+    shown = []
+    for second in range(0, 130, 10):
+        with log.open_for_process() as stream:
+            stream.write(f"12:00:{second} ERROR no disk\n".encode())
+        shown += log.problems(float(second))
+    assert shown == [f"12:00:{second} ERROR no disk" for second in (0, 60, 120)]
