@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import traceback
 from collections.abc import Callable, Coroutine
@@ -32,6 +33,7 @@ _OUTCOMES: Final[dict[StopReason, Outcome]] = {
     "superseded": "cancelled",
     "released": "released",
 }
+_IMPOSSIBLE: Final = re.compile("[\0\ud800-\udfff]")
 _encode = msgspec.json.Encoder().encode
 #: Frames of these files above the handler's own say nothing to its author.
 _OWN_FILES: Final = (__file__, bind.__code__.co_filename)
@@ -108,9 +110,7 @@ def encode_result(value: object, max_bytes: int) -> tuple[msgspec.Raw, bool]:
 
 def clean_text(text: str) -> str:
     """``text`` without what JSON or a database refuses: NUL and lone surrogates become U+FFFD."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "\ufffd")
+    return _IMPOSSIBLE.sub("\ufffd", text)
 
 
 def _clean_value(value: Any) -> Any:

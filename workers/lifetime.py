@@ -38,6 +38,7 @@ _HASTY_FLUSH_SECONDS: Final = 2.0
 _RELEASE_SECONDS: Final = 2.0
 _KILL_SECONDS: Final = 1.0
 _TICK_SECONDS: Final = 0.05
+_SWITCH_SECONDS: Final = 0.001
 
 Word = Literal["signal", "order"]
 
@@ -103,6 +104,8 @@ class Program:
         self.node.on_stop_order = lambda: self._words.put("order")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        # A handler that computes must not hold up heartbeats and answers for 5 ms (Python's default) at every turn.
+        sys.setswitchinterval(_SWITCH_SECONDS)
         self.node.start()
         if len(self.node.outbox):
             logger.info("%d results of an earlier run will be reported", len(self.node.outbox))

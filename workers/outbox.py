@@ -60,7 +60,7 @@ class Outbox:
         self._segment = 0
         self._segment_bytes = 0
         self._fd = -1
-        self._unsynced_since: float | None = None
+        self._is_unsynced = False
         self._unwritten = bytearray()
         self._is_broken = False
 
@@ -117,7 +117,7 @@ class Outbox:
         lines = [_encode(result) for result in results]
         keys: list[Key] = []
         with self._lock:
-            self._write(b"\n".join(lines) + b"\n", now)
+            self._write(b"\n".join(lines) + b"\n")
             for result, line in zip(results, lines, strict=True):
                 key = (result.task_id, result.attempt)
                 if key not in self._entries:
@@ -192,11 +192,16 @@ class Outbox:
         """Housekeeping, about every second: write what could not be written, fsync what has waited."""
         with self._lock:
             if self._unwritten:
-                self._write(b"", now)
-            since = self._unsynced_since
-            if since is None or now - since < _SYNC_AFTER_SECONDS or not self._entries or self._is_broken:
+                self._write(b"")
+            oldest = next(iter(self._entries.values()), None)
+            if (
+                not self._is_unsynced
+                or oldest is None
+                or now - oldest.added_at < _SYNC_AFTER_SECONDS
+                or self._is_broken
+            ):
                 return
-            self._unsynced_since = None
+            self._is_unsynced = False
             descriptor = os.dup(self._fd)
         # Outside the lock: an fsync takes as long as the disk likes.
         try:
@@ -237,7 +242,7 @@ class Outbox:
             del self._live[entry.segment]
             self._path(entry.segment).unlink(missing_ok=True)
 
-    def _write(self, data: bytes, now: float) -> None:
+    def _write(self, data: bytes) -> None:
         pending = bytes(self._unwritten) + data
         written = 0
         try:
@@ -259,8 +264,7 @@ class Outbox:
         self._unwritten.clear()
         self._is_broken = False
         self._segment_bytes += len(pending)
-        if self._unsynced_since is None:
-            self._unsynced_since = now
+        self._is_unsynced = True
 
     def _start_segment(self) -> None:
         old, old_fd = self._segment, self._fd

@@ -13,6 +13,7 @@ import os
 import random
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,12 @@ def noop(payload: msgspec.Raw = msgspec.Raw(b"null")) -> None:  # noqa: B008 - a
 def echo(payload: Any) -> Any:
     """Give the payload back as the result."""
     return payload
+
+
+@task(name="demo.clock")
+def clock() -> dict[str, float]:
+    """Tell when it began, in Unix seconds: for measuring how long a task waits before it runs."""
+    return {"at": time.time()}
 
 
 @task(name="demo.sleep")

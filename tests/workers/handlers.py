@@ -1,0 +1,146 @@
+"""Handlers for the tests of the node; they wait on files, so that a test decides when they go on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from workers import Fail, Retry, TaskContext, task
+
+
+@task(name="t.double")
+def double(n: int) -> int:
+    """Twice the number."""
+    return 2 * n
+
+
+@task(name="t.mark")
+def mark(file: str) -> None:
+    """Append a line to a file: shows how often it ran."""
+    with Path(file).open("a") as out:
+        out.write(f"{os.getpid()}\n")
+
+
+def wait_for_file(file: str, context: TaskContext | None = None) -> None:
+    pause = threading.Event()
+    while not Path(file).exists():
+        if context is not None:
+            context.check_cancelled()
+        pause.wait(0.01)
+
+
+@task(name="t.wait")
+def wait(context: TaskContext, file: str) -> str:
+    """Run until the file exists; stops when asked."""
+    wait_for_file(file, context)
+    return "done"
+
+
+@task(name="t.stubborn")
+def stubborn(file: str) -> str:
+    """Run until the file exists, whatever is asked."""
+    wait_for_file(file)
+    return "done"
+
+
+@task(name="t.polite")
+def polite(context: TaskContext, file: str) -> str | None:
+    """Notice a stop and return early, without an error."""
+    pause = threading.Event()
+    while not Path(file).exists():
+        if context.cancelled:
+            return "half"
+        pause.wait(0.01)
+    return "done"
+
+
+@task(name="t.process_wait", executor="process")
+def process_wait(context: TaskContext, file: str, started: str = "") -> int:
+    """The same in a child process; tells its number in ``started``."""
+    if started:
+        Path(started).write_text(str(os.getpid()))
+    wait_for_file(file, context)
+    return os.getpid()
+
+
+@task(name="t.process_stubborn", executor="process")
+def process_stubborn(file: str, started: str = "", grandchild: str = "") -> int:
+    """A child process that does not listen, with a child of its own if ``grandchild`` names a file for its number."""
+    if grandchild:
+        other = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait(300)"])
+        Path(grandchild).write_text(str(other.pid))
+    if started:
+        Path(started).write_text(str(os.getpid()))
+    wait_for_file(file)
+    return os.getpid()
+
+
+@task(name="t.process_talk", executor="process")
+def process_talk(context: TaskContext, n: int) -> int:
+    """Log lines and progress from a child process."""
+    context.log.info("line %d of %s", 1, "it")
+    context.progress(0.5, "half")
+    context.log.error("line 2")
+    print("to the node's log")
+    return n
+
+
+@task(name="t.talk")
+def talk(context: TaskContext, lines: int) -> int:
+    """Log lines and progress."""
+    for number in range(lines):
+        context.log.info("line %d", number + 1)
+    context.progress(1.0, "all said")
+    return lines
+
+
+@task(name="t.exit", executor="process")
+def leave(status: int) -> None:
+    """End the child process with an exit status."""
+    os._exit(status)
+
+
+@task(name="t.segv", executor="process")
+def segv() -> None:
+    """End the child process by a signal."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@task(name="t.fail")
+def fail(how: str) -> None:
+    """Fail in one of several ways."""
+    errors: dict[str, BaseException] = {
+        "value": ValueError("no good \x00 \udcff"),
+        "retry": Retry("later", after=12.5),
+        "fail": Fail("never"),
+        "exit": SystemExit(3),
+        "long": ValueError("x" * 100_000),
+    }
+    raise errors[how]
+
+
+@task(name="t.async")
+async def slow_double(context: TaskContext, n: int, seconds: float = 0.0) -> dict[str, Any]:
+    """Twice the number, later."""
+    await asyncio.sleep(seconds)
+    return {"n": 2 * n, "attempt": context.attempt}
+
+
+@task(name="t.result")
+def result(kind: str) -> Any:
+    """Results that are hard to send."""
+    return {"big": "x" * 600_000, "set": {1}, "object": object(), "nul": ["a\0b"], "surrogate": {"\udcff": "\udcff"}}[
+        kind
+    ]
+
+
+@task(name="t.token")
+def token() -> str | None:
+    """The node's token, as far as a handler can see it."""
+    return os.environ.get("TASKDIST_TOKEN")
