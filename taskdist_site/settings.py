@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from dispatcher.api.conf import REST_FRAMEWORK  # noqa: F401 (a setting)
 from dispatcher.conf import Conf
 from taskdist_site.env import Environment, postgresql_settings
 from taskdist_site.first_run import secret_key
@@ -148,16 +148,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_MAX_AGE = 0
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
-# --- The API and the dispatcher -------------------------------------------------------------------
-
-if find_spec("dispatcher.api") and find_spec("dispatcher.api.conf"):
-    from dispatcher.api.conf import REST_FRAMEWORK
-else:
-    REST_FRAMEWORK = {
-        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-        "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    }
+# --- The dispatcher --------------------------------------------------------------------------------
 
 # One variable for each field of dispatcher.conf.Conf: TASKDIST_LEASE_SECONDS sets lease_seconds.
 TASKDIST = env.fields_of(Conf, prefix="TASKDIST_")

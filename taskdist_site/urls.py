@@ -7,8 +7,11 @@ from importlib.util import find_spec
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    path("", include("dispatcher.api.urls")),
+    path("", include("dispatcher.api.seed_urls")),
+]
 
-for module in ("dispatcher.api.urls", "dispatcher.dashboard.urls"):
-    if find_spec(module.rpartition(".")[0]) and find_spec(module):
-        urlpatterns.append(path("", include(module)))
+if find_spec("dispatcher.dashboard.urls"):
+    urlpatterns.append(path("", include("dispatcher.dashboard.urls")))

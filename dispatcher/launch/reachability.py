@@ -26,7 +26,7 @@ def check_free(address: Address) -> None:
         raise CommandError(_advice(address, error)) from error
 
 
-def answers(address: Address, path: str = "/login/") -> bool:
+def answers(address: Address, path: str = "/healthz") -> bool:
     """Return whether the web tier answers a request there, with anything but a server error."""
     connection = http.client.HTTPConnection(address.reachable_host, address.port, timeout=ANSWER_SECONDS)
     try:

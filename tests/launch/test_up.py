@@ -76,7 +76,7 @@ def test_a_killed_process_comes_back_and_a_killed_supervisor_takes_all_with_it(i
 def _answers(installed: Installation) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", installed.port, timeout=2)
     try:
-        connection.request("GET", "/login/")
+        connection.request("GET", "/healthz")
         return connection.getresponse().status < 500
     except OSError:
         return False
