@@ -1,0 +1,1 @@
+"""The dashboard: server-rendered pages that stay readable without scripts and live with them."""

@@ -1,0 +1,334 @@
+"""How values look on a page: the server's half of ``static/js/format.js``.
+
+Every function takes a value and the time, and returns text; both halves are held together by
+``static/js/tests/format_cases.json``. None is shown as a dash where a figure is expected, and as nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+DASH = "\N{EN DASH}"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+SECOND_MS = 1000
+#: From here on, one decimal would be rounded up to a whole minute, or to ten.
+ALMOST_MINUTE_MS, ALMOST_TEN = 59_950, 9.95
+
+SPARK_WIDTH, SPARK_HEIGHT = 120, 24
+
+
+def plain(value: Any, now: datetime) -> str:
+    """The value as text."""
+    del now
+    if value is None or value is False:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | Mapping) else str(value)
+
+
+def as_time(value: Any) -> datetime | None:
+    """A time from JSON: ISO 8601 text."""
+    if isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value) if isinstance(value, str) and value else None
+
+
+def seconds_since(value: Any, now: datetime) -> float | None:
+    """How long ago, in seconds; negative for the future."""
+    at = as_time(value)
+    return None if at is None else (now - at).total_seconds()
+
+
+def span(seconds: float) -> str:
+    """A rough length of time in one unit: 12s, 3m, 2h, 5d."""
+    whole = int(seconds)
+    if whole < MINUTE:
+        return _("%ds") % whole
+    if whole < HOUR:
+        return _("%dm") % (whole // MINUTE)
+    if whole < DAY:
+        return _("%dh") % (whole // HOUR)
+    return _("%dd") % (whole // DAY)
+
+
+def ago(value: Any, now: datetime) -> str:
+    """A past time as "3m ago"."""
+    seconds = seconds_since(value, now)
+    if seconds is None:
+        return ""
+    return _("just now") if seconds < 1 else _("%s ago") % span(seconds)
+
+
+def due(value: Any, now: datetime) -> str:
+    """A coming time as "in 40s"."""
+    seconds = seconds_since(value, now)
+    if seconds is None:
+        return ""
+    return _("now") if seconds > -1 else _("in %s") % span(-seconds)
+
+
+def elapsed(value: Any, now: datetime) -> str:
+    """The time since, as a length: "3m 12s"."""
+    seconds = seconds_since(value, now)
+    if seconds is None:
+        return ""
+    return duration(max(seconds, 0.0) // 1 * 1000, now)
+
+
+def duration(value: Any, now: datetime) -> str:
+    """Milliseconds as a length of time."""
+    del now
+    if value is None or value == "":
+        return DASH
+    ms = float(value)
+    if ms < 1:
+        return _("<1 ms")
+    if round(ms) < SECOND_MS:
+        return _("%d ms") % round(ms)
+    if ms < ALMOST_MINUTE_MS:
+        text = f"{ms / 1000:.1f}"
+        return _("%s s") % text.removesuffix(".0")
+    seconds = round(ms / 1000)
+    if seconds < HOUR:
+        return _("%(m)dm %(s)02ds") % {"m": seconds // MINUTE, "s": seconds % MINUTE}
+    if seconds < DAY:
+        return _("%(h)dh %(m)02dm") % {"h": seconds // HOUR, "m": seconds % HOUR // MINUTE}
+    return _("%(d)dd %(h)dh") % {"d": seconds // DAY, "h": seconds % DAY // HOUR}
+
+
+def duration_seconds(value: Any, now: datetime) -> str:
+    """Seconds as a length of time."""
+    return duration(None if value is None or value == "" else float(value) * 1000, now)
+
+
+def moment(value: Any, now: datetime) -> str:
+    """A time in full, with its zone: the server writes UTC, the browser its own zone."""
+    del now
+    at = as_time(value)
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def log_time(value: Any, now: datetime) -> str:
+    """The time of day with milliseconds, for log lines."""
+    del now
+    at = as_time(value)
+    return "" if at is None else f"{at.astimezone(UTC):%H:%M:%S}.{at.microsecond // 1000:03d}"
+
+
+def iso(value: Any, now: datetime) -> str:
+    """A time for machines: the ``datetime`` attribute."""
+    del now
+    at = as_time(value)
+    return "" if at is None else at.isoformat()
+
+
+def count(value: Any, now: datetime) -> str:
+    """A whole number with thousands separated."""
+    del now
+    return DASH if value is None or value == "" else f"{round(value):,}"
+
+
+def compact(value: Any, now: datetime) -> str:
+    """A whole number in at most four digits: 12.3k, 1.2M."""
+    if value is None or value == "":
+        return ""
+    for unit, size in (("M", 1_000_000), ("k", 10_000)):
+        if value >= size:
+            scaled = value / (1_000_000 if unit == "M" else 1000)
+            return f"{scaled:.1f}".removesuffix(".0") + unit
+    return count(value, now)
+
+
+def rate(value: Any, now: datetime) -> str:
+    """A rate: one decimal below ten."""
+    if value is None or value == "":
+        return DASH
+    return f"{value:.1f}".removesuffix(".0") if value < ALMOST_TEN else count(value, now)
+
+
+def percent(value: Any, now: datetime) -> str:
+    """A share of one as a percentage."""
+    del now
+    return "" if value is None or value == "" else f"{int(float(value) * 100 + 0.5)}%"
+
+
+def fraction(value: Any, now: datetime) -> str:
+    """A share of one for the ``value`` of a progress element."""
+    del now
+    return "" if value is None or value == "" else f"{float(value):.3f}"
+
+
+def word(value: Any, now: datetime) -> str:
+    """The label of a state, an outcome or a breaker."""
+    del now
+    return {
+        "scheduled": _("Scheduled"),
+        "queued": _("Queued"),
+        "dispatched": _("Dispatched"),
+        "running": _("Running"),
+        "retrying": _("Retrying"),
+        "cancelling": _("Cancelling"),
+        "succeeded": _("Succeeded"),
+        "failed": _("Failed"),
+        "cancelled": _("Cancelled"),
+        "expired": _("Expired"),
+        "online": _("Online"),
+        "suspect": _("Silent"),
+        "offline": _("Offline"),
+        "draining": _("Draining"),
+        "disabled": _("Disabled"),
+        "paused": _("Paused"),
+        "active": _("Active"),
+        "idle": _("Idle"),
+        "timed_out": _("Timed out"),
+        "crashed": _("Crashed"),
+        "lost": _("Lost"),
+        "rejected": _("Rejected"),
+        "released": _("Handed back"),
+        "superseded": _("Superseded"),
+        "closed": _("Closed"),
+        "open": _("Open"),
+        "half_open": _("Half open"),
+    }.get(str(value), str(value) if value else "")
+
+
+ICONS = {
+    "cancelling": "cancel",
+    "timed_out": "timer",
+    "crashed": "zap",
+    "lost": "offline",
+    "rejected": "cancelled",
+    "released": "retrying",
+    "superseded": "cancelled",
+    "paused": "pause",
+    "active": "running",
+    "idle": "check",
+    "closed": "online",
+    "open": "zap",
+    "half_open": "suspect",
+}
+
+
+def icon(value: Any, now: datetime) -> str:
+    """The address of the icon of a state."""
+    del now
+    return f"{static('icons/icons.svg')}#{ICONS.get(str(value), str(value))}" if value else ""
+
+
+def task_url(value: Any, now: datetime) -> str:
+    """The page of a task."""
+    del now
+    return reverse("dashboard:tasks") + f"{int(value)}/" if value else ""
+
+
+def node_url(value: Any, now: datetime) -> str:
+    """The page of a node."""
+    del now
+    return reverse("dashboard:nodes") + quote(str(value), safe="") + "/" if value else ""
+
+
+def queue_tasks_url(value: Any, now: datetime) -> str:
+    """The tasks of a queue."""
+    del now
+    return reverse("dashboard:tasks") + "?queue=" + quote(str(value), safe="") if value else ""
+
+
+def task_number(value: Any, now: datetime) -> str:
+    """A task's id as people write it."""
+    del now
+    return f"#{value}" if value else ""
+
+
+def labels(value: Any, now: datetime) -> str:
+    """Labels as name=value pairs, tags and queues as words."""
+    del now
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={value[name]}" for name in sorted(value))
+    return ", ".join(map(str, value)) if value else ""
+
+
+def _spark(values: Any) -> list[str]:
+    numbers = [float(value or 0) for value in values] if isinstance(values, list) else []
+    if len(numbers) < 2:  # noqa: PLR2004 - a line needs two points
+        return []
+    top = max(*numbers, 1.0)
+    step = SPARK_WIDTH / (len(numbers) - 1)
+    height = SPARK_HEIGHT - 2
+    return [f"{index * step:.1f},{1 + height - height * number / top:.1f}" for index, number in enumerate(numbers)]
+
+
+def spark_line(value: Any, now: datetime) -> str:
+    """Numbers as the points of a line of 120 by 24 px."""
+    del now
+    return " ".join(_spark(value))
+
+
+def spark_area(value: Any, now: datetime) -> str:
+    """Numbers as the points of the area below that line."""
+    del now
+    points = _spark(value)
+    return " ".join([f"0,{SPARK_HEIGHT}", *points, f"{SPARK_WIDTH},{SPARK_HEIGHT}"]) if points else ""
+
+
+def tone_bad(value: Any, now: datetime) -> str:
+    """The tone of a figure that should be zero."""
+    del now
+    return "bad" if value else ""
+
+
+def at_least_one(value: Any, now: datetime) -> str:
+    """A number for the ``max`` of a progress element, which must not be zero."""
+    del now
+    return str(max(int(value or 0), 1))
+
+
+def or_dash(value: Any, now: datetime) -> str:
+    """The value as text, a dash if there is none."""
+    return plain(value, now) or DASH
+
+
+def ago_or_dash(value: Any, now: datetime) -> str:
+    """A past time as "3m ago", a dash if there is none."""
+    return ago(value, now) or DASH
+
+
+def elapsed_or_dash(value: Any, now: datetime) -> str:
+    """The time since, a dash if there is none."""
+    return elapsed(value, now) or DASH
+
+
+def labels_or_dash(value: Any, now: datetime) -> str:
+    """Labels as text, a dash if there are none."""
+    return labels(value, now) or DASH
+
+
+def select_label(value: Any, now: datetime) -> str:
+    """What a screen reader calls the box that selects a task."""
+    del now
+    return _("Select task %s") % value if value else ""
+
+
+def breaker_title(value: Any, now: datetime) -> str:
+    """What the state of a node's circuit breaker means."""
+    del now
+    return {
+        "open": _("Failed too often in a row: it gets no work until the cool-down ends."),
+        "half_open": _("The cool-down has ended: one task at a time proves it well again."),
+    }.get(str(value), "")
+
+
+VALUE_FORMATS: dict[str, Callable[[Any, datetime], str]] = {
+    function.__name__: function
+    for function in (
+        plain, or_dash, ago, ago_or_dash, due, elapsed, elapsed_or_dash, duration, duration_seconds, moment, log_time,
+        iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url, task_number,
+        labels, labels_or_dash, select_label, breaker_title, spark_line, spark_area, tone_bad, at_least_one,
+    )
+}  # fmt: skip

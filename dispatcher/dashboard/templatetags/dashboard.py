@@ -1,0 +1,84 @@
+"""Icons, and HTML that is filled by its ``data-bind`` attributes, once for the first paint and again by the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.template.base import FilterExpression, NodeList, Parser, Token
+from django.template.context import Context
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from dispatcher.dashboard.binding import fill
+from dispatcher.dashboard.row_formats import FORMATS
+
+register = template.Library()
+
+
+def _now(context: Context) -> datetime:
+    now: datetime = context.get("now") or timezone.now()
+    return now
+
+
+@register.simple_tag
+def icon(name: str, size: str = "") -> SafeString:
+    """An icon of the sprite, for decoration beside a word."""
+    return format_html(
+        '<svg class="icon{}" aria-hidden="true"><use href="{}#{}"/></svg>',
+        f" icon-{size}" if size else "",
+        static("icons/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def rows(context: Context, items: Iterable[Mapping[str, Any]], partial: str) -> SafeString:
+    """The partial once per item, filled."""
+    html, now = _partial(context, partial), _now(context)
+    return mark_safe("".join(fill(html, item, now) for item in items))  # noqa: S308 - fill() escapes
+
+
+@register.simple_tag(takes_context=True)
+def row_template(context: Context, name: str, partial: str) -> SafeString:
+    """The partial as a ``<template>``, from which the browser makes new rows."""
+    return format_html('<template id="{}">{}</template>', name, mark_safe(_partial(context, partial)))  # noqa: S308
+
+
+def _partial(context: Context, partial: str) -> str:
+    # Rendered without its blanks at the ends, so that rows follow each other as elements only.
+    return render_to_string(partial, context.flatten()).strip()
+
+
+@register.simple_tag(takes_context=True)
+def shown(context: Context, value: Any, format_name: str) -> str:
+    """A value by one of the formats, outside of bindings."""
+    return FORMATS[format_name](value, _now(context))
+
+
+class BoundNode(template.Node):
+    """What stands between ``{% bound document %}`` and ``{% endbound %}``, filled from the document."""
+
+    def __init__(self, document: FilterExpression, nodelist: NodeList) -> None:
+        self._document = document
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        """The block, filled."""
+        document = self._document.resolve(context)
+        html = self.nodelist.render(context)
+        return mark_safe(fill(html, document if isinstance(document, Mapping) else {}, _now(context)))  # noqa: S308
+
+
+@register.tag
+def bound(parser: Parser, token: Token) -> BoundNode:
+    """``{% bound document %}…{% endbound %}``"""
+    _, expression = token.split_contents()
+    nodelist = parser.parse(("endbound",))
+    parser.delete_first_token()
+    return BoundNode(parser.compile_filter(expression), nodelist)

@@ -1,0 +1,27 @@
+"""The addresses of the pages."""
+
+from __future__ import annotations
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path, re_path
+
+from dispatcher.dashboard import views
+
+app_name = "dashboard"
+
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("tasks/", views.tasks, name="tasks"),
+    re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/$", views.task, name="task"),
+    path("nodes/", views.nodes, name="nodes"),
+    path("nodes/<str:name>/", views.node, name="node"),
+    path("queues/", views.queues, name="queues"),
+    path("submit/", views.submit, name="submit"),
+    path("jump/", views.jump, name="jump"),
+    path(
+        "login/",
+        LoginView.as_view(template_name="dashboard/login.html", redirect_authenticated_user=True),
+        name="login",
+    ),
+    path("logout/", LogoutView.as_view(), name="logout"),
+]

@@ -1,0 +1,143 @@
+"""The pages: parse the request, ask the queries, render. What people change goes through the REST API."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from dispatcher import queries, roles
+from dispatcher.dashboard import task_list
+from dispatcher.dashboard.submit_form import defaults, initial_of
+from dispatcher.queries import FilterError, TaskFilters
+
+
+def _page(request: HttpRequest, template: str, page: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    """The rendered page; ``page`` is the entry of the rail that it belongs to."""
+    shared = {
+        "page": page,
+        "now": timezone.now(),
+        "can_operate": roles.may_operate(request.user),
+        "can_administer": roles.may_administer(request.user),
+    }
+    return render(request, f"dashboard/{template}.html", shared | context, status=status)
+
+
+def _missing(request: HttpRequest, page: str, title: str, text: str, back: tuple[str, str]) -> HttpResponse:
+    """404 for what is not there, with the way back to the list."""
+    url, label = back
+    return _page(request, "missing", page, status=404, title=title, text=text, back_url=url, back_label=label)
+
+
+@login_required
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """Is it healthy, what is stuck, and why."""
+    document = queries.overview(timezone.now())
+    is_first_run = not (any(document["counts"].values()) and document["nodes_total"])
+    return _page(request, "overview", "overview", document=document, is_first_run=is_first_run)
+
+
+@login_required
+@require_safe
+def tasks(request: HttpRequest) -> HttpResponse:
+    """Tasks, newest first, by filters."""
+    error = ""
+    try:
+        filters = TaskFilters.parse(request.GET, ignore=("after",))
+    except FilterError as problem:
+        filters, error = TaskFilters(), str(problem)
+    after = queries.parse_task_id(request.GET.get("after", ""))
+    page = queries.task_page(filters, after=after, limit=task_list.PAGE_SIZE)
+    now = timezone.now()
+    return _page(
+        request,
+        "tasks",
+        "tasks",
+        document=page,
+        filter_error=error,
+        known_types=[row["name"] for row in queries.types()],
+        known_queues=[row["name"] for row in queries.queues(now)],
+        known_nodes=[row["name"] for row in queries.nodes(now)],
+        **task_list.context(filters, after, page),
+    )
+
+
+@login_required
+@require_safe
+def task(request: HttpRequest, task_id: str) -> HttpResponse:
+    """One task: its attempts, payload, result, error, log."""
+    number = queries.parse_task_id(task_id)
+    document = queries.task_document(number) if number else None
+    if document is None:
+        title = _("There is no task %s") % task_id
+        text = _("It was never submitted, or it was deleted for its age.")
+        return _missing(request, "tasks", title, text, (reverse("dashboard:tasks"), _("All tasks")))
+    return _page(request, "task", "tasks", document=document)
+
+
+@login_required
+@require_safe
+def nodes(request: HttpRequest) -> HttpResponse:
+    """All nodes, and how to join one."""
+    document = queries.nodes_document(timezone.now())
+    return _page(request, "nodes", "nodes", document=document, origin=request.build_absolute_uri("/").rstrip("/"))
+
+
+@login_required
+@require_safe
+def node(request: HttpRequest, name: str) -> HttpResponse:
+    """One node: its load, what it runs, what failed there."""
+    document = queries.node_detail(name, timezone.now())
+    if document is None:
+        title, text = _("There is no node of this name"), _("Nodes appear when their program comes up.")
+        return _missing(request, "nodes", title, text, (reverse("dashboard:nodes"), _("All nodes")))
+    return _page(request, "node", "nodes", document=document)
+
+
+@login_required
+@require_safe
+def queues(request: HttpRequest) -> HttpResponse:
+    """All queues, to be paused and resumed."""
+    return _page(request, "queues", "queues", document=queries.queues_document(timezone.now()))
+
+
+@login_required
+@require_safe
+def submit(request: HttpRequest) -> HttpResponse:
+    """The form for new tasks; ``?from=<id>`` fills it with another task, ``?type=`` with a type."""
+    origin = queries.parse_task_id(request.GET.get("from", ""))
+    source = queries.task_detail(origin) if origin else None
+    return _page(
+        request,
+        "submit",
+        "submit",
+        initial=initial_of(source, type_name=request.GET.get("type", "")[:200]),
+        defaults=defaults(),
+        types=queries.types(),
+        known_queues=[row["name"] for row in queries.queues(timezone.now())],
+        cloned_from=source["id"] if source else None,
+        clone_missing=request.GET.get("from", "")[:30] if "from" in request.GET and source is None else None,
+    )
+
+
+@login_required
+@require_safe
+def jump(request: HttpRequest) -> HttpResponseRedirect:
+    """Go to the task, node, queue or type that someone typed; to the tasks of that type if it is none of them."""
+    text = request.GET.get("q", "").strip().removeprefix("#")[:200]
+    task_id = queries.parse_task_id(text)
+    if task_id is not None:
+        return redirect("dashboard:task", task_id)
+    now = timezone.now()
+    if any(row["name"] == text for row in queries.nodes(now)):
+        return redirect("dashboard:node", text)
+    name = "queue" if any(row["name"] == text for row in queries.queues(now)) else "type"
+    return redirect(reverse("dashboard:tasks") + ("?" + urlencode({name: text}) if text else ""))

@@ -1,0 +1,236 @@
+// @ts-check
+// How values look on a page: the browser's half of dispatcher/dashboard/formats.py, for rows see
+// row_format.js. Both halves are held together by tests/format_cases.json. Every format takes a value and the time (ms) and returns text.
+
+import { has, t } from "./strings.js";
+
+export const DASH = "–";
+const MINUTE = 60;
+const HOUR = 3600;
+const DAY = 86400;
+const SPARK_WIDTH = 120;
+const SPARK_HEIGHT = 24;
+
+/** @typedef {(value: any, now: number) => string} Format */
+
+/** @param {any} value */
+export const isNone = (value) => value === null || value === undefined || value === "";
+
+/** @param {number} n */
+const two = (n) => String(n).padStart(2, "0");
+
+/** @param {number} n A number with one decimal, none if it is zero. */
+const decimal = (n) => n.toFixed(1).replace(/\.0$/, "");
+
+/**
+ * Seconds since a time; negative for the future.
+ * @param {any} value ISO 8601
+ * @param {number} now
+ */
+function secondsSince(value, now) {
+  const at = isNone(value) ? NaN : Date.parse(value);
+  return Number.isFinite(at) ? (now - at) / 1000 : null;
+}
+
+/**
+ * A rough length of time in one unit.
+ * @param {number} seconds
+ */
+export function span(seconds) {
+  const whole = Math.floor(seconds);
+  if (whole < MINUTE) return t("time.s", { n: whole });
+  if (whole < HOUR) return t("time.m", { n: Math.floor(whole / MINUTE) });
+  if (whole < DAY) return t("time.h", { n: Math.floor(whole / HOUR) });
+  return t("time.d", { n: Math.floor(whole / DAY) });
+}
+
+/** @type {Format} */
+const plain = (value) => {
+  if (isNone(value) || value === false) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+};
+
+/** @type {Format} */
+const ago = (value, now) => {
+  const seconds = secondsSince(value, now);
+  if (seconds === null) return "";
+  return seconds < 1 ? t("time.just_now") : t("time.ago", { span: span(seconds) });
+};
+
+/** @type {Format} */
+const due = (value, now) => {
+  const seconds = secondsSince(value, now);
+  if (seconds === null) return "";
+  return seconds > -1 ? t("time.now") : t("time.in", { span: span(-seconds) });
+};
+
+/** @type {Format} */
+export const duration = (value) => {
+  if (isNone(value)) return DASH;
+  const ms = Number(value);
+  if (ms < 1) return t("time.below_ms");
+  if (Math.round(ms) < 1000) return t("time.ms", { n: Math.round(ms) });
+  if (ms < 59950) return t("time.seconds", { n: decimal(ms / 1000) });
+  const seconds = Math.round(ms / 1000);
+  if (seconds < HOUR) return t("time.minutes", { m: Math.floor(seconds / MINUTE), s: two(seconds % MINUTE) });
+  const minutes = Math.floor((seconds % HOUR) / MINUTE);
+  if (seconds < DAY) return t("time.hours", { h: Math.floor(seconds / HOUR), m: two(minutes) });
+  return t("time.days", { d: Math.floor(seconds / DAY), h: Math.floor((seconds % DAY) / HOUR) });
+};
+
+/** @type {Format} */
+export const elapsed = (value, now) => {
+  const seconds = secondsSince(value, now);
+  return seconds === null ? "" : duration(Math.floor(Math.max(seconds, 0)) * 1000, now);
+};
+
+/** @type {Format} */
+const durationSeconds = (value, now) => duration(isNone(value) ? null : Number(value) * 1000, now);
+
+/**
+ * The zone of a time as people write it: UTC, UTC+8.
+ * @param {Date} at
+ */
+function zone(at) {
+  const minutes = -at.getTimezoneOffset();
+  if (!minutes) return "UTC";
+  const sign = minutes < 0 ? "-" : "+";
+  const size = Math.abs(minutes);
+  return `UTC${sign}${Math.floor(size / 60)}${size % 60 ? `:${two(size % 60)}` : ""}`;
+}
+
+/** @param {Date} at */
+const clockTime = (at) => `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+
+/** @type {Format} */
+const moment = (value) => {
+  const at = new Date(isNone(value) ? NaN : value);
+  if (Number.isNaN(at.getTime())) return "";
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day} ${clockTime(at)} ${zone(at)}`;
+};
+
+/** The time of day with milliseconds, for log lines. @type {Format} */
+const logTime = (value) => {
+  const at = new Date(value);
+  return Number.isNaN(at.getTime()) ? "" : `${clockTime(at)}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+};
+
+/** @type {Format} */
+const iso = (value) => (isNone(value) ? "" : String(value));
+
+/** Rounds halves to even, as the server does. @param {number} n */
+const rounded = (n) => (Math.abs(n % 1) === 0.5 ? 2 * Math.round(n / 2) : Math.round(n));
+
+/** @type {Format} */
+const count = (value) => (isNone(value) ? DASH : String(rounded(Number(value))).replace(/\B(?=(\d{3})+$)/g, ","));
+
+/** @type {Format} */
+const compact = (value, now) => {
+  if (isNone(value)) return "";
+  if (value >= 1_000_000) return `${decimal(value / 1_000_000)}M`;
+  return value >= 10_000 ? `${decimal(value / 1000)}k` : count(value, now);
+};
+
+/** @type {Format} */
+const rate = (value, now) => {
+  if (isNone(value)) return DASH;
+  return value < 9.95 ? decimal(Number(value)) : count(value, now);
+};
+
+/** @type {Format} */
+const percent = (value) => (isNone(value) ? "" : `${Math.floor(Number(value) * 100 + 0.5)}%`);
+
+/** @type {Format} */
+const fraction = (value) => (isNone(value) ? "" : Number(value).toFixed(3));
+
+/** @type {Format} */
+export const word = (value) => (has(`state.${value}`) ? t(`state.${value}`) : plain(value, 0));
+
+/** @type {Record<string, string>} */
+const ICONS = {
+  cancelling: "cancel",
+  timed_out: "timer",
+  crashed: "zap",
+  lost: "offline",
+  rejected: "cancelled",
+  released: "retrying",
+  superseded: "cancelled",
+  paused: "pause",
+  active: "running",
+  idle: "check",
+  closed: "online",
+  open: "zap",
+  half_open: "suspect",
+};
+
+/** @type {Format} */
+export const icon = (value) => {
+  if (isNone(value)) return "";
+  const sprite = typeof document === "undefined" ? "/static/icons/icons.svg" : document.documentElement.dataset.icons;
+  return `${sprite}#${ICONS[value] ?? value}`;
+};
+
+/** @type {Format} */
+const labels = (value) => {
+  if (isNone(value)) return "";
+  if (Array.isArray(value)) return value.join(", ");
+  return Object.keys(value)
+    .sort()
+    .map((name) => `${name}=${value[name]}`)
+    .join(", ");
+};
+
+/** @param {any} values */
+function sparkPoints(values) {
+  const numbers = Array.isArray(values) ? values.map(Number) : [];
+  if (numbers.length < 2) return [];
+  const top = Math.max(...numbers, 1);
+  const step = SPARK_WIDTH / (numbers.length - 1);
+  const height = SPARK_HEIGHT - 2;
+  return numbers.map((n, i) => `${(i * step).toFixed(1)},${(1 + height - (height * n) / top).toFixed(1)}`);
+}
+
+/** @type {Format} */
+const breakerTitle = (value) => (value === "open" || value === "half_open" ? t(`breaker.${value}`) : "");
+
+/** Formats whose text changes as time goes by. */
+export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "ran_for", "attempt_ran"]);
+
+/** @type {Record<string, Format>} */
+export const VALUE_FORMATS = {
+  plain,
+  or_dash: (value, now) => plain(value, now) || DASH,
+  ago,
+  ago_or_dash: (value, now) => ago(value, now) || DASH,
+  due,
+  elapsed,
+  elapsed_or_dash: (value, now) => elapsed(value, now) || DASH,
+  duration,
+  duration_seconds: durationSeconds,
+  moment,
+  log_time: logTime,
+  iso,
+  count,
+  compact,
+  rate,
+  percent,
+  fraction,
+  word,
+  icon,
+  task_url: (value) => (isNone(value) ? "" : `/tasks/${encodeURIComponent(value)}/`),
+  node_url: (value) => (isNone(value) ? "" : `/nodes/${encodeURIComponent(value)}/`),
+  queue_tasks_url: (value) => (isNone(value) ? "" : `/tasks/?queue=${encodeURIComponent(value)}`),
+  task_number: (value) => (isNone(value) ? "" : `#${value}`),
+  labels,
+  labels_or_dash: (value, now) => labels(value, now) || DASH,
+  select_label: (value) => (isNone(value) ? "" : t("tasks.select", { id: value })),
+  breaker_title: breakerTitle,
+  spark_line: (value) => sparkPoints(value).join(" "),
+  spark_area: (value) => {
+    const points = sparkPoints(value);
+    return points.length ? [`0,${SPARK_HEIGHT}`, ...points, `${SPARK_WIDTH},${SPARK_HEIGHT}`].join(" ") : "";
+  },
+  tone_bad: (value) => (value ? "bad" : ""),
+  at_least_one: (value) => String(Math.max(Number(value ?? 0), 1)),
+};

@@ -1,0 +1,34 @@
+// @ts-check
+// Keyboard shortcuts. Nothing happens while somebody types or a dialog is open.
+
+import { isTyping } from "./dom.js";
+
+const CHORD_MS = 1200;
+
+/** @type {Map<string, (event: KeyboardEvent) => void>} */
+const actions = new Map();
+let first = "";
+let firstAt = 0;
+
+/**
+ * Do `action` when `keys` are pressed: one key ("r") or two in a row ("g t").
+ * @param {string} keys
+ * @param {(event: KeyboardEvent) => void} action
+ */
+export const onKeys = (keys, action) => void actions.set(keys, action);
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  const chord = performance.now() - firstAt < CHORD_MS ? `${first} ${event.key}` : "";
+  const action = actions.get(chord) ?? actions.get(event.key);
+  first = event.key;
+  firstAt = performance.now();
+  // Enter and the space bar belong to the button or link that has the focus.
+  if (!action || (event.key === "Enter" && event.target instanceof Element && event.target.closest("a, button, summary"))) {
+    return;
+  }
+  event.preventDefault();
+  first = "";
+  action(event);
+});

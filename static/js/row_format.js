@@ -1,0 +1,123 @@
+// @ts-check
+// How tasks, nodes and queues look: formats that take a whole row. The server's half is
+// dispatcher/dashboard/row_formats.py.
+
+import { DASH, VALUE_FORMATS, duration, elapsed, icon, word } from "./format.js";
+import { t } from "./strings.js";
+
+/** @typedef {import("./format.js").Format} Format */
+
+const CELL_PX = 14;
+const MAX_CELLS = 32;
+// Flags (hidden) are texts here: anything but nothing is true.
+const YES = "1";
+const NO = "";
+
+/** @type {Format} */
+const taskState = (row) => {
+  const state = row?.state ?? "";
+  if (state === "scheduled" && row.attempt > 0) return "retrying";
+  if ((state === "dispatched" || state === "running") && row.cancel_requested) return "cancelling";
+  return state;
+};
+
+/** @type {Format} */
+const nodeState = (row) => {
+  const state = row?.state ?? "";
+  if (row?.intent === "disabled") return "disabled";
+  if (state === "offline" || state === "suspect") return state;
+  return row?.intent === "drain" || row?.draining ? "draining" : state;
+};
+
+/**
+ * How many px of cells stand for `value` of `slots`; anything above zero shows at least one cell.
+ * @param {number} value
+ * @param {number} slots
+ */
+function cells(value, slots) {
+  if (slots <= MAX_CELLS) return Math.min(value, slots) * CELL_PX;
+  return Math.min(Math.ceil((value * MAX_CELLS) / slots), MAX_CELLS) * CELL_PX;
+}
+
+/** @type {Format} */
+const toneNodes = (row) => {
+  const online = row?.nodes_online ?? 0;
+  if (online >= (row?.nodes_total ?? 0)) return "";
+  return online ? "warn" : "bad";
+};
+
+/** @type {Format} */
+const nodesNote = (row) => {
+  const missing = (row?.nodes_total ?? 0) - (row?.nodes_online ?? 0);
+  if (missing > 0) return t("nodes.missing", { n: missing });
+  return t(row?.nodes_total ? "nodes.all" : "nodes.none");
+};
+
+/** @type {Format} */
+const ranFor = (row, now) => {
+  if (row?.run_ms !== null && row?.run_ms !== undefined) return duration(row.run_ms, now);
+  return row?.state === "running" && row.started_at ? elapsed(row.started_at, now) : DASH;
+};
+
+/** @param {any} start @param {any} end */
+const between = (start, end) => (start && end ? duration(Date.parse(end) - Date.parse(start), 0) : DASH);
+
+/** @type {Format} */
+const attemptRan = (row, now) =>
+  row?.outcome === "running" ? elapsed(row.started_at, now) : between(row?.started_at, row?.ended_at);
+
+/** @type {Format} */
+const queueState = (row) => {
+  if (row?.paused) return "paused";
+  return row?.depth || row?.active ? "active" : "idle";
+};
+
+/** @type {Format} */
+const queueEta = (row, now) => {
+  const depth = row?.depth ?? 0;
+  if (!depth || row.paused) return DASH;
+  const perMinute = (row.out_per_minute ?? 0) - (row.in_per_minute ?? 0);
+  return perMinute > 0 ? duration((depth / perMinute) * 60_000, now) : t("queue.eta_never");
+};
+
+/** @type {Format} */
+const hasTasks = (row) => (Object.values(row?.counts ?? {}).some(Boolean) ? YES : NO);
+
+/** @type {Record<string, Format>} */
+export const FORMATS = {
+  ...VALUE_FORMATS,
+  task_state: taskState,
+  task_word: (row, now) => word(taskState(row, now), now),
+  task_icon: (row, now) => icon(taskState(row, now), now),
+  node_state: nodeState,
+  node_word: (row, now) => word(nodeState(row, now), now),
+  node_icon: (row, now) => icon(nodeState(row, now), now),
+  slots_width: (row) => String(cells(row?.slots ?? 0, row?.slots ?? 0)),
+  busy_width: (row) => String(cells(row?.busy ?? 0, row?.slots ?? 0)),
+  slots_note: (row) => `${row?.busy ?? 0}/${row?.slots ?? 0}`,
+  tone_nodes: toneNodes,
+  nodes_note: nodesNote,
+  failure_key: (row) => `${row?.type ?? ""} ${row?.error ?? ""}`,
+  not_due: (row) => (row?.state === "scheduled" && row.run_at ? NO : YES),
+  tries: (row) => `${row?.counted_attempts ?? 0}/${row?.max_attempts ?? 0}`,
+  ran_for: ranFor,
+  attempt_waited: (row) => between(row?.queued_at, row?.dispatched_at),
+  attempt_ran: attemptRan,
+  breaker_closed: (row) => (row?.breaker === "open" || row?.breaker === "half_open" ? NO : YES),
+  cannot_drain: (row) => (row?.intent === "run" ? NO : YES),
+  cannot_resume: (row) => (row?.intent === "drain" || row?.intent === "disabled" ? NO : YES),
+  queue_state: queueState,
+  queue_word: (row, now) => word(queueState(row, now), now),
+  queue_icon: (row, now) => icon(queueState(row, now), now),
+  queue_eta: queueEta,
+  has_tasks: hasTasks,
+  has_no_tasks: (row, now) => (hasTasks(row, now) ? NO : YES),
+};
+
+/**
+ * A value by the format called `name`.
+ * @param {string} name
+ * @param {any} value
+ * @param {number} now
+ */
+export const format = (name, value, now) => FORMATS[name](value, now);

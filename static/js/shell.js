@@ -1,0 +1,106 @@
+// @ts-check
+// What every page has: the live pill, the stale banner, theme, menu, help, and the keys that go from page to page.
+
+import { serverNow } from "./clock.js";
+import { byId } from "./dom.js";
+import { span } from "./format.js";
+import { onKeys } from "./keys.js";
+import { live } from "./live.js";
+import { format } from "./row_format.js";
+import { t } from "./strings.js";
+import { toast } from "./toast.js";
+
+const pill = byId("live-pill");
+const banner = byId("stale-banner");
+let wasStale = false;
+let saidOutdated = false;
+let saidRefused = false;
+
+function pillText() {
+  if (live.status === "live" && live.delayMs) {
+    return t("live.delay", { delay: format("duration", Math.max(live.delayMs, 1), 0) });
+  }
+  return live.status === "stale"
+    ? t("live.stale", { span: span((serverNow() - live.heardAt) / 1000) })
+    : t(`live.${live.status}`);
+}
+
+function showStatus() {
+  const text = pillText();
+  if (pill.textContent !== text) pill.textContent = text;
+  pill.dataset.live = live.status === "reconnecting" ? "connecting" : live.status;
+  pill.setAttribute("aria-pressed", String(live.isPaused));
+  pill.title = t(live.isPaused ? "live.resume_hint" : "live.pause_hint");
+  const isStale = live.status === "stale";
+  if (isStale !== wasStale) {
+    banner.hidden = !isStale;
+    document.documentElement.toggleAttribute("data-stale", isStale);
+    const time = format("log_time", live.heardAt, 0).slice(0, 8);
+    const words = banner.querySelector("span");
+    if (words) words.textContent = t("live.stale_banner", { time });
+    if (wasStale) toast(t("live.restored"));
+    wasStale = isStale;
+  }
+  if (live.isOutdated && !saidOutdated) {
+    saidOutdated = true;
+    toast(t("live.new_version"), { link: t("live.reload"), onLink: () => location.reload(), stays: true });
+  }
+  if (live.isRefused && !saidRefused) {
+    saidRefused = true;
+    toast(t("live.refused"), { tone: "bad" });
+  }
+}
+
+const togglePause = () => live.pause(!live.isPaused);
+
+function switchTheme() {
+  const root = document.documentElement;
+  const isDark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const next = isDark ? "light" : "dark";
+  root.dataset.theme = next;
+  try {
+    localStorage.setItem("taskdist-theme", next);
+  } catch {
+    // Not kept; the page has it for now.
+  }
+  dispatchEvent(new Event("taskdist-theme"));
+}
+
+function showHelp() {
+  menu.open = false;
+  /** @type {HTMLDialogElement} */ (byId("help")).showModal();
+}
+
+const menu = /** @type {HTMLDetailsElement} */ (byId("user-menu"));
+addEventListener("click", (event) => {
+  if (event.target instanceof Node && !menu.contains(event.target)) menu.open = false;
+});
+menu.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu.open) return;
+  menu.open = false;
+  menu.querySelector("summary")?.focus();
+});
+
+byId("theme-button").addEventListener("click", switchTheme);
+byId("help-button").addEventListener("click", showHelp);
+pill.addEventListener("click", togglePause);
+live.addEventListener("status", showStatus);
+
+onKeys("?", showHelp);
+onKeys("p", togglePause);
+onKeys("/", () => {
+  const field = /** @type {HTMLInputElement} */ (document.querySelector("[data-slash]") ?? byId("jump"));
+  field.focus();
+  field.select();
+});
+for (const [key, address] of [
+  ["o", "/"],
+  ["t", "/tasks/"],
+  ["q", "/queues/"],
+  ["n", "/nodes/"],
+  ["s", "/submit/"],
+]) {
+  onKeys(`g ${key}`, () => location.assign(address));
+}
+
+live.start();
