@@ -12,6 +12,7 @@ from types import TracebackType
 
 from tests.workers.dispatcher_double import DispatcherDouble
 from tests.workers.signed import SignedClient
+from workers.protocol import PushTask, TaskResult
 
 REPOSITORY = Path(__file__).parents[2]
 TOKEN = "tdn_a-credential-of-the-tests"
@@ -73,6 +74,11 @@ class NodeProcess:
                 return
             pause.wait(0.01)
         raise AssertionError(f"the node stayed at {self.client.last}: {self.log()}")
+
+    def run(self, task: PushTask, seconds: float = 10.0) -> TaskResult:
+        """Push one task; its result, from the answer or from a report."""
+        (item,) = self.client.push(task)
+        return item.result if item.result is not None else self.dispatcher.result_of(task.task_id, seconds)
 
     @property
     def boot_id(self) -> str:

@@ -32,7 +32,7 @@ MAX_OUTPUT_BYTES: Final = 64 * 1024
 #: Environment variables that a command sees.
 _ENVIRONMENT: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_TERMINATE_GRACE_SECONDS: Final = 2.0
+_LATE_OUTPUT_SECONDS: Final = 2.0
 
 
 class CommandError(Exception):
@@ -123,8 +123,10 @@ def _run(context: TaskContext, argv: list[str], directory: str) -> dict[str, Any
         status = process.wait()
     finally:
         context.on_stop(None)
+    # Something that it left running may hold the streams open: what comes late is not waited for.
+    patience = _LATE_OUTPUT_SECONDS if context.stop_reason is None else 0.0
     for output in outputs:
-        output.thread.join(_TERMINATE_GRACE_SECONDS)
+        output.thread.join(patience)
     context.check_cancelled()
     out, err = outputs
     if status != 0:

@@ -109,7 +109,8 @@ class ProcessRunner:
         result = self._converse(child, job)
         with self._lock:
             self._busy.pop(id(job), None)
-            if result is not None and not self._is_closed:
+            # After a stop the child is not used again: its end takes along whatever the handler may have left running.
+            if result is not None and job.context.stop_reason is None and not self._is_closed:
                 self._idle.append(child)
                 return result
         status = self._end(child)
