@@ -44,7 +44,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--singles", type=int, default=100, help="single submits on an idle system (default: 100)")
     parser.add_argument("--workers", type=int, default=2, help="worker nodes (default: 2)")
     parser.add_argument("--slots", type=int, default=4, help="slots of each (default: 4)")
-    parser.add_argument("--port", type=int, default=8790, help="port of the web tier (default: 8790)")
     parser.add_argument("--json", help="also write the figures to this file")
     return parser.parse_args()
 
@@ -52,7 +51,11 @@ def _options() -> argparse.Namespace:
 def _run(database: str, options: argparse.Namespace) -> dict[str, Any] | None:
     with tempfile.TemporaryDirectory(prefix="taskdist-bench-") as var:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TASKDIST_")}
-        environment |= {"TASKDIST_VAR": var, "DJANGO_SETTINGS_MODULE": "taskdist_site.settings"}
+        environment |= {
+            "TASKDIST_VAR": str(Path(var) / "var"),
+            "TASKDIST_DATABASE_URL": "",
+            "DJANGO_SETTINGS_MODULE": "taskdist_site.settings",
+        }
         if database == "sqlite":
             return _run_with(environment, options)
         with PostgresServer(durable=True) as server:
@@ -60,7 +63,7 @@ def _run(database: str, options: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _run_with(environment: dict[str, str], options: argparse.Namespace) -> dict[str, Any] | None:
-    given = {name: getattr(options, name) for name in ("tasks", "rounds", "singles", "workers", "slots", "port")}
+    given = {name: getattr(options, name) for name in ("tasks", "rounds", "singles", "workers", "slots")}
     command = [sys.executable, "-m", "benchmarks.measurement", json.dumps(given)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -79,7 +82,7 @@ def _print(runs: dict[str, dict[str, Any]]) -> None:
         ("CPU, µs per task: engine", "cpu_us_engine", "{:.0f}"),
         ("CPU, µs per task: workers", "cpu_us_workers", "{:.0f}"),
     )
-    print("\n| | " + " | ".join(runs) + " |\n|---" * 1 + "|---" * len(runs) + "|")
+    print("\n| | " + " | ".join(runs) + " |\n|---" + "|---" * len(runs) + "|")
     for label, key, form in rows:
         print(f"| {label} | " + " | ".join(form.format(run[key]) for run in runs.values()) + " |")
 

@@ -1,18 +1,25 @@
 """One database: rounds of no-op tasks submitted in bulk, then single submits on the idle system.
 
-Prints one line of JSON. The environment names the folder and the database; see ``benchmarks.__main__``.
+Prints one line of JSON. The environment names the folder and the database, which are those of an installation made and
+ended here; see ``benchmarks.__main__``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import django
+
+from benchmarks.probes import ApiClient, cpu_seconds
+from tests.launch.installation import installation
+from tests.launch.programs import eventually
 
 BULK = 1000
 TIMEOUT_SECONDS = 300.0
@@ -24,14 +31,15 @@ def main() -> None:
     """Measure as the JSON argument says."""
     options = json.loads(sys.argv[1])
     django.setup()
-    from benchmarks.installation import Installation
-
-    with Installation(port=options["port"], workers=options["workers"], slots=options["slots"]) as installation:
-        client = installation.client(_token())
+    with installation(Path(os.environ["TASKDIST_VAR"]), database_url=os.environ["TASKDIST_DATABASE_URL"]) as installed:
+        installed.start("--workers", str(options["workers"]), "--slots", str(options["slots"]))
+        client = ApiClient(installed.port, installed.manage("node_token", "api", "admin").stdout.strip())
+        _await_nodes(options["workers"])
         _round(client, BULK)
-        before = installation.cpu_seconds()
+        processes = installed.processes()
+        before = cpu_seconds(processes)
         rounds = [_round(client, options["tasks"]) for _ in range(options["rounds"])]
-        after = installation.cpu_seconds()
+        after = cpu_seconds(processes)
         _say("rounds, tasks/s: " + ", ".join(f"{done:,.0f}" for _, done in rounds))
         waits = _singles(client, options["singles"])
     total = options["tasks"] * options["rounds"]
@@ -46,17 +54,15 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def _token() -> str:
-    from django.contrib.auth import get_user_model
-    from django.utils import timezone
+def _await_nodes(count: int) -> None:
+    from dispatcher.models import Node
+    from dispatcher.states import NodeState
 
-    from dispatcher import credentials
-
-    user = get_user_model().objects.get(username="admin")
-    return credentials.issue_api_token(user=user, label="benchmark", actor="benchmark", now=timezone.now())
+    if not eventually(lambda: Node.objects.filter(state=NodeState.ONLINE).count() == count, seconds=30):
+        raise SystemExit("the worker nodes did not come online")
 
 
-def _round(client: Any, count: int) -> tuple[float, float]:
+def _round(client: ApiClient, count: int) -> tuple[float, float]:
     """Submit ``count`` no-op tasks and wait for their ends; (submitted, done) in tasks a second."""
     from dispatcher.models import Task
     from dispatcher.states import TaskState
@@ -88,7 +94,7 @@ def _await_quiet() -> None:
     raise SystemExit(f"tasks are still open after {TIMEOUT_SECONDS:.0f} s")
 
 
-def _singles(client: Any, count: int) -> list[float]:
+def _singles(client: ApiClient, count: int) -> list[float]:
     """Milliseconds from the begin of a submit over HTTP to the begin of the handler, one task after the other."""
     from dispatcher.models import Task
 

@@ -1,0 +1,66 @@
+"""Real processes: the web tier, the engine and two worker nodes, as ``make run`` starts them."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.launch.installation import Installation, installation
+from tests.launch.programs import eventually
+
+
+class Api:
+    """The REST API with a token."""
+
+    def __init__(self, installed: Installation) -> None:
+        self._url = installed.url
+        self.token = installed.manage("node_token", "api", "admin").stdout.strip()
+
+    def ask(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
+        """GET, or POST where there is a body; the decoded answer."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self._url + path, data=data, headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def node(self, name: str) -> dict[str, Any]:
+        """One node, as the API shows it."""
+        found: dict[str, Any] = self.ask(f"/api/v1/nodes/{name}")
+        return found
+
+    def submit(self, *tasks: dict[str, Any]) -> list[str]:
+        """Submit tasks; their ids."""
+        ids: list[str] = self.ask("/api/v1/tasks", {"tasks": list(tasks)})["ids"]
+        return ids
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """One task with everything."""
+        found: dict[str, Any] = self.ask(f"/api/v1/tasks/{task_id}")
+        return found
+
+    def await_state(self, task_id: str, *states: str, seconds: float = 30.0) -> dict[str, Any]:
+        """Wait until a task is in one of the states."""
+        assert eventually(lambda: self.task(task_id)["state"] in states, seconds=seconds), self.task(task_id)
+        return self.task(task_id)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, empty_database_url: str) -> Iterator[Installation]:
+    """An installation of its own, running, with both nodes online."""
+    with installation(tmp_path / "var", database_url=empty_database_url) as made:
+        made.start()
+        yield made
+
+
+@pytest.fixture
+def api(installed: Installation) -> Api:
+    """The REST API of the installation; returns when both nodes are online."""
+    found = Api(installed)
+    assert eventually(lambda: all(found.node(name)["state"] == "online" for name in ("local-1", "local-2")), seconds=30)
+    return found

@@ -1,0 +1,91 @@
+"""The main job on real processes: real work, whole numbers, and what survives a ``kill -9``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.sources import ROOT
+from tests.e2e.conftest import Api
+from tests.e2e.database import counts, ends_per_task
+from tests.launch.installation import Installation
+from tests.launch.programs import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
+
+
+def demo(installed: Installation, tasks: int) -> subprocess.Popen[str]:
+    """Start the demo, which checks every result itself."""
+    command = [sys.executable, "manage.py", "demo", "--tasks", str(tasks), "--timeout", "150"]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=installed.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def assert_each_ended_once(installed: Installation, tasks: int) -> None:
+    ends = ends_per_task(installed)
+    assert len(ends) == tasks
+    assert set(ends.values()) == {1}
+
+
+def test_two_thousand_real_tasks_end_right_and_the_numbers_agree(installed: Installation, api: Api) -> None:
+    run = demo(installed, 2000)
+    said, _ = run.communicate(timeout=200)
+    assert run.returncode == 0, said
+    assert "all right" in said
+    assert_each_ended_once(installed, 2000)
+    truth = counts(installed)
+    assert truth["succeeded"] + truth["failed"] == 2000
+    assert eventually(lambda: api.ask("/api/v1/counts") == truth, seconds=5), (api.ask("/api/v1/counts"), truth)
+
+
+def test_a_kill_of_worker_engine_and_web_in_the_middle_loses_and_doubles_nothing(
+    installed: Installation, api: Api
+) -> None:
+    run = demo(installed, 1200)
+    for name in ("local-1", "engine", "web"):
+        done = counts(installed)["succeeded"]
+        assert eventually(lambda done=done: counts(installed)["succeeded"] >= done + 100, seconds=60)
+        os.kill(installed.processes()[name], signal.SIGKILL)
+    said, _ = run.communicate(timeout=200)
+    assert run.returncode == 0, said
+    assert_each_ended_once(installed, 1200)
+
+
+def test_tasks_of_a_killed_worker_finish_on_the_other_and_it_is_back_within_a_heartbeat(
+    installed: Installation, api: Api
+) -> None:
+    ids = api.submit(*[{"type": "demo.sleep", "payload": {"seconds": 3}, "backoff_seconds": 0.1}] * 8)
+    assert eventually(lambda: all(api.task(task_id)["state"] == "running" for task_id in ids))
+    victims = [task_id for task_id in ids if api.task(task_id)["node"] == "local-1"]
+    assert victims
+    os.kill(installed.processes()["local-1"], signal.SIGKILL)
+    # Started anew by the supervisor half a second later; its heartbeat interval is five seconds.
+    assert eventually(lambda: api.task(victims[0])["attempt"] == 2, seconds=6), api.task(victims[0])
+    assert api.node("local-1")["state"] == "online"
+    for task_id in ids:
+        task = api.await_state(task_id, "succeeded")
+        if task_id in victims:
+            assert [attempt["outcome"] for attempt in task["attempts"]][0] == "lost"
+
+
+def test_a_running_task_is_cancelled_within_seconds(installed: Installation, api: Api) -> None:
+    (task_id,) = api.submit({"type": "demo.sleep", "payload": {"seconds": 60}})
+    api.await_state(task_id, "running")
+    api.ask(f"/api/v1/tasks/{task_id}/cancel", {})
+    api.await_state(task_id, "cancelled", seconds=5)
+
+
+def test_progress_and_log_lines_of_a_running_task_arrive(installed: Installation, api: Api) -> None:
+    (task_id,) = api.submit({"type": "demo.primes", "payload": {"below": 3_000_000}})
+    assert eventually(lambda: (api.task(task_id)["progress"] or {}).get("fraction"), seconds=20), api.task(task_id)
+    api.ask(f"/api/v1/tasks/{task_id}/cancel", {})
+    api.await_state(task_id, "cancelled")
+    (crash,) = api.submit({"type": "demo.crash", "payload": {}, "backoff_seconds": 0.1})
+    assert api.await_state(crash, "failed")["error"]["type"] == "PoisonTask"
+    lines = api.ask(f"/api/v1/tasks/{crash}/logs?attempt=1")["lines"]
+    assert "ends itself" in str(lines)
