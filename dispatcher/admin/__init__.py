@@ -1,0 +1,9 @@
+"""The operators' side of Django's admin: nodes, queues, tokens to steer; tasks, attempts and the audit trail to read.
+
+Nothing here writes a row: every action goes through the node registry, the queues or the credentials, which put it into
+the change feed under the name of whoever did it.
+"""
+
+from dispatcher.admin import audit, nodes, queues, tasks, tokens
+
+__all__ = ["audit", "nodes", "queues", "tasks", "tokens"]
