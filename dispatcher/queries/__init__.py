@@ -3,3 +3,40 @@
 The shapes are in ``shapes``, the filters of task lists in ``filters``. No function counts or scans tasks without a
 bound: numbers come from counters folded from the feed, lists from indexes or from a bounded window of ids.
 """
+
+from dispatcher.queries.audit import audit_page
+from dispatcher.queries.catalogue import types
+from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes
+from dispatcher.queries.filters import FilterError, TaskFilters, parse_task_id
+from dispatcher.queries.front_page import overview
+from dispatcher.queries.node_rows import node_detail, nodes, nodes_document
+from dispatcher.queries.queue_rows import queues, queues_document
+from dispatcher.queries.task_detail import log_tail, task_detail, task_document, task_logs
+from dispatcher.queries.task_rows import task_rows
+from dispatcher.queries.task_search import MAX_LIMIT, task_page
+from dispatcher.queries.tasks_document import tasks_document
+
+__all__ = [
+    "MAX_LIMIT",
+    "FilterError",
+    "LiveCounts",
+    "TaskFilters",
+    "audit_page",
+    "live_counts",
+    "log_tail",
+    "matching_lanes",
+    "node_detail",
+    "nodes",
+    "nodes_document",
+    "overview",
+    "parse_task_id",
+    "queues",
+    "queues_document",
+    "task_detail",
+    "task_document",
+    "task_logs",
+    "task_page",
+    "task_rows",
+    "tasks_document",
+    "types",
+]

@@ -18,6 +18,7 @@ _PLURAL = frozenset({"state", "queue", "type"})
 _MAX_VALUES = 50
 _MAX_CHARS = 200
 _MAX_ID = 2**63 - 1
+_MAX_ID_DIGITS = 19
 
 
 class FilterError(ValueError):
@@ -92,7 +93,7 @@ class TaskFilters:
 
 def parse_task_id(text: str) -> int | None:
     """The task id written as ``text``; None if it cannot be one."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_ID_DIGITS):
         return None
     number = int(text)
     return number if 0 < number <= _MAX_ID else None

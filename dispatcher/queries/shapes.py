@@ -294,16 +294,21 @@ class FailureGroup(TypedDict):
     last_at: datetime
 
 
-class Overview(TypedDict):
+class Pool(TypedDict):
+    """The nodes that are not disabled, and the slots of those that are online."""
+
+    nodes_online: int
+    nodes_total: int
+    slots_busy: int
+    slots_total: int
+
+
+class Overview(Pool):
     """The document of the live topic ``overview``."""
 
     counts: Counts
     failed_last_hour: int
     oldest_wait: OldestWait | None
-    nodes_online: int
-    nodes_total: int
-    slots_busy: int
-    slots_total: int
     #: Tasks brought to an end, per second, over the last minute.
     finished_per_second: float
     #: Engine processes heard from within 30 seconds. Without one nothing moves.
@@ -324,18 +329,15 @@ class TasksDocument(TypedDict):
     #: Matching tasks that belong on this page and are not on it, at most 500.
     new: int
     new_is_capped: bool
-    #: Tasks per state, for the filters queue and type; None with other filters than these and state.
+    #: Tasks per state, for the filters queue and type; None with other filters than these and state. With one of
+    #: these two, active tasks are not told apart and count as running.
     counts: Counts | None
 
 
-class NodesDocument(TypedDict):
+class NodesDocument(Pool):
     """The document of the live topic ``nodes``."""
 
     nodes: list[NodeRow]
-    nodes_online: int
-    nodes_total: int
-    slots_busy: int
-    slots_total: int
 
 
 class QueuesDocument(TypedDict):

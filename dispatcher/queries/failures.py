@@ -1,0 +1,64 @@
+"""Failed tasks of the last hour, grouped by cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dispatcher.models import Task
+from dispatcher.models.lanes import lanes_by_id
+from dispatcher.queries import errors
+from dispatcher.queries.shapes import FailureGroup
+from dispatcher.states import TaskState
+
+MAX_GROUPS = 10
+#: The newest failed tasks that are looked at.
+WINDOW = 200
+_HOUR = timedelta(hours=1)
+
+_Heads = dict[tuple[int, datetime], str]
+
+
+@dataclass(slots=True)
+class _Cache:
+    #: Heads of errors by task and end: a failed task stays as it is, so each is read once per process.
+    #: Replaced as a whole, never changed: other threads read the one or the other.
+    heads: _Heads
+
+
+_cache = _Cache({})
+
+
+def recent_failures(now: datetime) -> list[FailureGroup]:
+    """Groups of the same task type and the same error but for numbers, most frequent first. Two statements at most."""
+    newest = Task.objects.filter(state=TaskState.FAILED).order_by("-id").values_list("id", "finished_at", "lane_id")
+    recent = [row for row in newest[:WINDOW] if row[1] is not None and row[1] > now - _HOUR]
+    heads = _read_heads([(pk, finished_at) for pk, finished_at, _ in recent])
+    lanes = lanes_by_id({lane_id for _, _, lane_id in recent})
+    groups: dict[tuple[str, str], FailureGroup] = {}
+    for pk, finished_at, lane_id in recent:
+        head, task_type = heads[pk, finished_at], lanes[lane_id].type
+        group = groups.setdefault(
+            (task_type, errors.fingerprint(head)),
+            FailureGroup(type=task_type, error=head, count=0, last_task=str(pk), last_at=finished_at),
+        )
+        group["count"] += 1
+        if finished_at > group["last_at"]:
+            group["last_task"], group["last_at"] = str(pk), finished_at
+    ranked = sorted(groups.values(), key=lambda group: (-group["count"], group["type"], group["error"]))
+    return ranked[:MAX_GROUPS]
+
+
+def _read_heads(keys: list[tuple[int, datetime]]) -> _Heads:
+    cached = _cache.heads
+    known = {key: cached[key] for key in keys if key in cached}
+    ends = dict(key for key in keys if key not in known)
+    if ends:
+        sources = Task.objects.filter(id__in=list(ends)).annotate(source=errors.HEAD_SOURCE)
+        for pk, source in sources.values_list("id", "source"):
+            known[pk, ends[pk]] = errors.head(source) or "no error given"
+    for pk, finished_at in ends.items():
+        # Deleted in between.
+        known.setdefault((pk, finished_at), "no error given")
+    _cache.heads = known
+    return known

@@ -1,0 +1,125 @@
+"""The stored minutes, summed up for charts and rates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Count, Sum
+
+from dispatcher.models import MinuteRollup
+from dispatcher.queries.shapes import SeriesPoint
+from dispatcher.rollups import histogram
+from dispatcher.rollups.aggregate import CANCELLED, CREATED, DEAD, DEPTH, EXPIRED, RETRIED, SUCCEEDED, TIMED
+from dispatcher.rollups.histogram import Histogram
+
+MINUTE = timedelta(minutes=1)
+CHART_MINUTES = 60
+#: Minutes read anew at each call; what is older is read again only when something was folded into it.
+_FRESH_MINUTES = 2
+_ENDED = frozenset({SUCCEEDED, DEAD, CANCELLED, EXPIRED})
+
+
+@dataclass(slots=True)
+class Minute:
+    """What happened in one minute, of all types."""
+
+    start: datetime
+    words: Counter[str] = field(default_factory=Counter)
+    #: Tasks submitted and tasks brought to an end, per queue.
+    submitted: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+    #: Ready tasks at the end of the minute, per queue.
+    depth: dict[str, int] = field(default_factory=dict)
+    wait: Histogram = field(default_factory=histogram.empty)
+    run: Histogram = field(default_factory=histogram.empty)
+
+    def add(self, queue: str, word: str, count: int, wait: str, run: str) -> None:
+        """Take in one stored row."""
+        if word == DEPTH:
+            if count:
+                self.depth[queue] = count
+            return
+        self.words[word] += count
+        if word == CREATED:
+            self.submitted[queue] += count
+        elif word in _ENDED:
+            self.ended[queue] += count
+        if word in TIMED:
+            histogram.add(self.wait, histogram.decode(wait))
+            histogram.add(self.run, histogram.decode(run))
+
+
+class _Old(NamedTuple):
+    """Minutes read before, and what the table said of them then."""
+
+    start: datetime
+    end: datetime
+    version: tuple[int, int]
+    minutes: list[Minute]
+
+
+_old: list[_Old] = []
+
+
+def last_minutes(now: datetime, count: int = CHART_MINUTES) -> list[Minute]:
+    """The last ``count`` minutes (at most 60), oldest first; the last one is not over. Two statements."""
+    current = now.replace(second=0, microsecond=0)
+    start, fresh = current - (CHART_MINUTES - 1) * MINUTE, current - (_FRESH_MINUTES - 1) * MINUTE
+    return [*_old_minutes(start, fresh), *_read(fresh, current + MINUTE)][-count:]
+
+
+def series(minutes: Sequence[Minute], depth_now: Mapping[str, int]) -> list[SeriesPoint]:
+    """The points of the charts; for the last minute with the depths of this moment."""
+    points = [_point(minute, minute.depth) for minute in minutes[:-1]]
+    return [*points, _point(minutes[-1], {queue: depth for queue, depth in depth_now.items() if depth > 0})]
+
+
+def per_minute(minutes: Sequence[Minute], now: datetime, count: Callable[[Minute], int]) -> float:
+    """What ``count`` says of the last 60 seconds: the running minute, and its share of the one before."""
+    before, running = minutes[-2:]
+    elapsed = min(1.0, (now.replace(microsecond=0) - running.start) / MINUTE)
+    return round(count(running) + count(before) * (1 - elapsed), 1)
+
+
+def _point(minute: Minute, depth: Mapping[str, int]) -> SeriesPoint:
+    return SeriesPoint(
+        minute=minute.start,
+        succeeded=minute.words[SUCCEEDED],
+        failed=minute.words[DEAD],
+        other=minute.words[CANCELLED] + minute.words[EXPIRED],
+        retried=minute.words[RETRIED],
+        wait_p50=histogram.percentile(minute.wait, 0.5),
+        wait_p95=histogram.percentile(minute.wait, 0.95),
+        wait_p99=histogram.percentile(minute.wait, 0.99),
+        run_p50=histogram.percentile(minute.run, 0.5),
+        run_p95=histogram.percentile(minute.run, 0.95),
+        run_p99=histogram.percentile(minute.run, 0.99),
+        depth=dict(sorted(depth.items())),
+    )
+
+
+def _old_minutes(start: datetime, end: datetime) -> list[Minute]:
+    rows = MinuteRollup.objects.filter(minute__gte=start, minute__lt=end)
+    found = rows.aggregate(rows=Count("id"), total=Sum("count"))
+    version = (found["rows"], found["total"] or 0)
+    for known in _old[-1:]:
+        if (known.start, known.end, known.version) == (start, end, version):
+            return known.minutes
+    minutes = _read(start, end)
+    _old[:] = [_Old(start, end, version, minutes)]
+    return minutes
+
+
+def _read(start: datetime, end: datetime) -> list[Minute]:
+    """The minutes from ``start`` to before ``end``, also those without rows."""
+    minutes = {start + n * MINUTE: Minute(start + n * MINUTE) for n in range((end - start) // MINUTE)}
+    rows = MinuteRollup.objects.filter(minute__gte=start, minute__lt=end).values_list(
+        "minute", "queue", "outcome", "count", "wait_histogram", "run_histogram"
+    )
+    for moment, queue, word, count, wait, run in rows:
+        minutes[moment].add(queue, word, count, wait, run)
+    return list(minutes.values())

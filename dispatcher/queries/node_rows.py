@@ -1,0 +1,133 @@
+"""Nodes with their load, by our own accounting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Sum
+
+from dispatcher.models import Node, NodeMinute, Task
+from dispatcher.queries.counts import LiveCounts, live_counts
+from dispatcher.queries.shapes import NodeDetail, NodeRow, NodesDocument, Pool, TypeInfo
+from dispatcher.queries.task_rows import task_rows
+from dispatcher.queries.task_search import INDEX_WINDOW
+from dispatcher.states import NodeIntent, NodeState, TaskState
+
+MAX_TASKS = 200
+MAX_FAILURES = 20
+#: Failed tasks among which those of a node are looked for.
+FAILURE_WINDOW = min(1000, INDEX_WINDOW)
+_HOUR = timedelta(hours=1)
+
+
+def nodes(now: datetime, counts: LiveCounts | None = None) -> list[NodeRow]:
+    """All nodes, by name. ``counts`` spares reading them again."""
+    return _rows(list(Node.objects.order_by("name")), now, counts or live_counts())
+
+
+def nodes_document(now: datetime, counts: LiveCounts | None = None) -> NodesDocument:
+    """The document of the live topic ``nodes``."""
+    rows = nodes(now, counts)
+    return NodesDocument(nodes=rows, **totals(rows))
+
+
+def totals(rows: Sequence[NodeRow]) -> Pool:
+    """Nodes and slots of the pool: disabled nodes are not part of it, and only nodes that are online have slots."""
+    pool = [row for row in rows if row["intent"] != NodeIntent.DISABLED]
+    online = [row for row in pool if row["state"] == NodeState.ONLINE]
+    return Pool(
+        nodes_online=len(online),
+        nodes_total=len(pool),
+        slots_busy=sum(row["busy"] for row in online),
+        slots_total=sum(row["slots"] for row in online),
+    )
+
+
+def node_detail(name: str, now: datetime, counts: LiveCounts | None = None) -> NodeDetail | None:
+    """The node with its tasks; None if there is none of that name."""
+    node = Node.objects.filter(name=name).first()
+    if node is None:
+        return None
+    held = Task.objects.active().filter(node_id=node.pk).values_list("id", flat=True)
+    # Newest first is sorted here: asked of the database, it would walk the primary key in place of the index.
+    newest = sorted(held.order_by(), reverse=True)[:MAX_TASKS]
+    return NodeDetail(
+        node=_rows([node], now, counts or live_counts())[0],
+        url=node.url,
+        boot_id=node.boot_id,
+        incarnation=node.incarnation,
+        protocol=node.protocol,
+        queues=node.queues,
+        types=type_infos(node.types),
+        created_at=node.created_at,
+        registered_at=node.registered_at,
+        lease_expires_at=node.lease_expires_at,
+        push_failures=node.push_failures,
+        tasks=task_rows(newest),
+        failures=task_rows(_failed_on(node.pk)),
+    )
+
+
+def type_infos(types: Mapping[str, Mapping[str, Any]] | None) -> list[TypeInfo] | None:
+    """What a node advertises, by name; None if it takes any type."""
+    if types is None:
+        return None
+    return [
+        TypeInfo(
+            name=name,
+            version=info.get("version", ""),
+            description=info.get("description", ""),
+            timeout_seconds=info.get("timeout_seconds"),
+            schema=info.get("schema"),
+        )
+        for name, info in sorted(types.items())
+    ]
+
+
+def _failed_on(node_id: int) -> list[int]:
+    newest = Task.objects.filter(state=TaskState.FAILED).order_by("-id").values_list("id", "node_id")[:FAILURE_WINDOW]
+    return [pk for pk, node in newest if node == node_id][:MAX_FAILURES]
+
+
+def _rows(found: Sequence[Node], now: datetime, counts: LiveCounts) -> list[NodeRow]:
+    ended = _ended_last_hour(now)
+    return [_row(node, now, counts, *ended.get(node.pk, (0, 0))) for node in found]
+
+
+def _row(node: Node, now: datetime, counts: LiveCounts, succeeded: int, failed: int) -> NodeRow:
+    running = counts.active.get((node.pk, TaskState.RUNNING), 0)
+    held = running + counts.active.get((node.pk, TaskState.DISPATCHED), 0)
+    busy = min(held, node.slots)
+    return NodeRow(
+        name=node.name,
+        state=node.state,
+        intent=node.intent,
+        reason=node.intent_reason,
+        draining=node.draining,
+        slots=node.slots,
+        held=held,
+        busy=busy,
+        waiting_on_node=held - busy,
+        running=running,
+        labels=node.labels,
+        version=node.version,
+        breaker=node.breaker,
+        tutorial=node.is_tutorial,
+        last_seen_at=node.last_seen_at,
+        held_until=node.held_until if node.held_until is not None and node.held_until > now else None,
+        succeeded_last_hour=succeeded,
+        failed_last_hour=failed,
+    )
+
+
+def _ended_last_hour(now: datetime) -> dict[int, tuple[int, int]]:
+    since = now.replace(second=0, microsecond=0) - _HOUR
+    sums = (
+        NodeMinute.objects.filter(minute__gt=since)
+        .order_by()
+        .values_list("node_id")
+        .annotate(ok=Sum("succeeded"), bad=Sum("failed"))
+    )
+    return {node_id: (ok, bad) for node_id, ok, bad in sums}

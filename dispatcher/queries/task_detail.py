@@ -1,0 +1,149 @@
+"""Everything about one task: its timeline, its texts, its log lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from dispatcher.models import Attempt, LogChunk, Task
+from dispatcher.queries import errors
+from dispatcher.queries.shapes import AttemptRow, LogLine, LogPage, TaskDetail, TaskDocument, TaskRow
+from dispatcher.queries.task_rows import COLUMNS, node_names, rows_of
+from dispatcher.states import ACTIVE, TaskState
+
+#: The newest attempts shown; the others are only counted.
+MAX_ATTEMPTS = 50
+MAX_RETRIES = 20
+#: Log lines of the live document.
+TAIL_LINES = 1000
+#: Log lines of one page.
+MAX_LINES = 1000
+
+_MORE = (
+    "affinity_key", "timeout_seconds", "backoff_seconds", "backoff_cap_seconds", "submitted_by", "dispatched_at",
+    "expires_at", "attempt_deadline", "retry_of", "payload", "result", "error", "truncated", "lane__labels",
+)  # fmt: skip
+
+
+def task_detail(task_id: int) -> TaskDetail | None:
+    """The task with its attempts; None if there is none (deleted for its age, or never made)."""
+    found = list(Task.objects.filter(id=task_id).annotate(error_head=errors.HEAD_SOURCE).values(*COLUMNS, *_MORE))
+    if not found:
+        return None
+    raw, row = found[0], rows_of(found)[0]
+    is_active = raw["state"] in ACTIVE
+    attempts, omitted = _attempts(task_id)
+    if is_active or raw["state"] == TaskState.SUCCEEDED:
+        attempts.append(_current(row, raw["dispatched_at"]))
+    retries = Task.objects.filter(retry_of=task_id).order_by("-id").values_list("id", flat=True)
+    return TaskDetail(
+        **row,
+        labels=json.loads(raw["lane__labels"]),
+        affinity_key=raw["affinity_key"],
+        timeout_seconds=raw["timeout_seconds"],
+        backoff_seconds=raw["backoff_seconds"],
+        backoff_cap_seconds=raw["backoff_cap_seconds"],
+        submitted_by=raw["submitted_by"],
+        dispatched_at=raw["dispatched_at"] if is_active or raw["finished_at"] else None,
+        expires_at=raw["expires_at"],
+        attempt_deadline=raw["attempt_deadline"] if is_active else None,
+        cancel_requested_at=raw["cancel_requested_at"],
+        retry_of=None if raw["retry_of"] is None else str(raw["retry_of"]),
+        retries=[str(pk) for pk in retries[:MAX_RETRIES]],
+        payload=raw["payload"],
+        result=raw["result"],
+        failure=errors.detail(raw["error"]),
+        truncated=raw["truncated"],
+        attempts=attempts,
+        attempts_omitted=omitted,
+    )
+
+
+def task_document(task_id: int) -> TaskDocument | None:
+    """The document of the live topic: the task and the end of its log."""
+    detail = task_detail(task_id)
+    return None if detail is None else TaskDocument(**detail, logs=log_tail(task_id))
+
+
+def task_logs(task_id: int, *, attempt: int | None = None, after: int = 0, limit: int = MAX_LINES) -> LogPage:
+    """Log lines of one attempt (None: the newest that has any) with a number above ``after``."""
+    limit = min(max(limit, 1), MAX_LINES)
+    if attempt is None:
+        attempt = (
+            LogChunk.objects.filter(task_id=task_id).order_by("-attempt").values_list("attempt", flat=True).first()
+        )
+    if attempt is None:
+        return LogPage(attempt=0, lines=[], next=None)
+    chunks = LogChunk.objects.filter(task_id=task_id, attempt=attempt, last_n__gt=after).order_by("first_n")
+    # Every chunk holds a line above ``after``, so one more of them than lines wanted shows whether there is more.
+    texts = chunks.values_list("attempt", "lines")[: limit + 1]
+    lines = [line for line in _lines(texts) if line["n"] > after]
+    page = lines[:limit]
+    return LogPage(attempt=attempt, lines=page, next=page[-1]["n"] if len(lines) > limit else None)
+
+
+def log_tail(task_id: int, limit: int = TAIL_LINES) -> list[LogLine]:
+    """The last log lines of the task, of all its attempts, in order."""
+    newest = LogChunk.objects.filter(task_id=task_id).order_by("-attempt", "-first_n")
+    # Each chunk has at least one line that no other has, but for lines sent twice in other portions.
+    texts = list(newest.values_list("attempt", "lines")[:limit])
+    return _lines(texts)[-limit:]
+
+
+def _lines(chunks: Iterable[tuple[int, str]]) -> list[LogLine]:
+    """The lines of chunks, in order, each once."""
+    found: dict[tuple[int, int], LogLine] = {}
+    for attempt, text in chunks:
+        for n, unix_ms, level, line in json.loads(text):
+            found.setdefault(
+                (attempt, n),
+                LogLine(
+                    id=f"{attempt}.{n}",
+                    attempt=attempt,
+                    n=n,
+                    at=datetime.fromtimestamp(unix_ms / 1000, UTC),
+                    level=level,
+                    text=line,
+                ),
+            )
+    return [found[key] for key in sorted(found)]
+
+
+def _current(row: TaskRow, dispatched_at: datetime | None) -> AttemptRow:
+    """The attempt that lives on the task itself."""
+    return AttemptRow(
+        id="current",
+        number=row["attempt"],
+        node=row["node"],
+        outcome=row["state"],
+        queued_at=row["queued_at"],
+        dispatched_at=dispatched_at,
+        started_at=row["started_at"],
+        ended_at=row["finished_at"],
+        error=None,
+    )
+
+
+def _attempts(task_id: int) -> tuple[list[AttemptRow], int]:
+    """The newest ended attempts, oldest first, and how many older ones there are."""
+    rows = list(Attempt.objects.filter(task_id=task_id).order_by("-id")[: MAX_ATTEMPTS + 1])
+    shown = sorted(rows[:MAX_ATTEMPTS], key=lambda row: (row.number, row.pk))
+    omitted = 0
+    if len(rows) > MAX_ATTEMPTS:
+        omitted = Attempt.objects.filter(task_id=task_id, id__lte=rows[MAX_ATTEMPTS].pk).count()
+    names = node_names({row.node_id for row in shown})
+    return [
+        AttemptRow(
+            id=str(row.pk),
+            number=row.number,
+            node=names.get(row.node_id),
+            outcome=row.outcome,
+            queued_at=row.queued_at,
+            dispatched_at=row.dispatched_at,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            error=errors.detail(row.error),
+        )
+        for row in shown
+    ], omitted

@@ -1,0 +1,203 @@
+"""Finding tasks by filters, newest first, with a bound on what is looked at.
+
+Each state is searched on its own, through the index that fits it, and the findings are merged by id. Where no index
+fits, a window of ids is looked through, from the newest on; the next page goes on below it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.db.models import Max, QuerySet
+
+from dispatcher.models import Node, Task, TaskTag
+from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes
+from dispatcher.queries.filters import TaskFilters
+from dispatcher.queries.shapes import TaskPage
+from dispatcher.queries.task_rows import task_rows
+from dispatcher.states import ACTIVE, WAITING, TaskState
+
+MAX_LIMIT = 500
+
+#: Tasks looked at in one search where no index leads to those that match.
+WINDOW = 100_000
+#: The same, of the tasks with a tag, and of the failed ones.
+INDEX_WINDOW = 10_000
+#: Waiting tasks up to which an index of theirs is sorted by id instead.
+FEW_WAITING = 5_000
+#: Ids rise with the time of creation, but for what is submitted at the same moment.
+_DISORDER = timedelta(seconds=60)
+
+_Tasks = QuerySet[Task]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Ids, descending. All that match above ``floor`` are there (up to the limit); 0 if there is nothing below."""
+
+    ids: list[int]
+    floor: int
+
+
+def task_page(filters: TaskFilters, *, after: int | None = None, limit: int = 100) -> TaskPage:
+    """Tasks that match, newest first, with ids below ``after``; see ``TaskPage`` for going on."""
+    limit = min(max(limit, 1), MAX_LIMIT)
+    found = search(filters, after=after, limit=limit)
+    full = len(found.ids) >= limit
+    following = found.ids[-1] if full else found.floor + 1 if found.floor else None
+    return TaskPage(
+        rows=task_rows(found.ids),
+        next=None if following is None else str(following),
+        searched_to=None if full or not found.floor else str(found.floor),
+    )
+
+
+def search(filters: TaskFilters, *, after: int | None, limit: int, above: int = 0) -> Found:
+    """Ids of matching tasks between ``above`` and ``after``, both excluded."""
+    where = _conditions(filters)
+    if where is None:
+        return Found([], 0)
+    look = _Search(where, filters.tag, _Bounds.of(filters, after, above), limit)
+    if filters.states:
+        counts = live_counts() if filters.states & WAITING else None
+        parts = [look.in_state(state, counts) for state in sorted(filters.states)]
+    else:
+        parts = [look.in_any_state()]
+    # Below the highest floor some states have not been looked at: their tasks would be missing in between.
+    floor = max(part.floor for part in parts)
+    merged = heapq.merge(*(part.ids for part in parts), reverse=True)
+    ids = list(islice((pk for pk in merged if pk > floor), limit))
+    return Found(ids, floor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Ids between which to look, both excluded."""
+
+    above: int
+    below: int
+
+    @classmethod
+    def of(cls, filters: TaskFilters, after: int | None, above: int) -> _Bounds:
+        newest = Task.objects.aggregate(newest=Max("id"))["newest"] or 0
+        below = newest + 1 if after is None else min(after, newest + 1)
+        if filters.created_before is not None:
+            below = min(below, _first_id_since(filters.created_before + _DISORDER, newest))
+        if filters.created_after is not None:
+            above = max(above, _first_id_since(filters.created_after - _DISORDER, newest) - 1)
+        return cls(above, below)
+
+    def walk(self, **where: Any) -> _Tasks:
+        """Tasks within the bounds, newest first."""
+        return Task.objects.filter(id__gt=self.above, id__lt=self.below, **where).order_by("-id")
+
+    def hold(self, pk: int) -> bool:
+        """Whether the id lies within."""
+        return self.above < pk < self.below
+
+    def floor(self, window: int) -> int:
+        """Where a window below the upper bound ends; 0 if that is below everything that is there."""
+        floor = self.below - window - 1
+        if floor <= self.above or not Task.objects.filter(id__lte=floor, id__gt=self.above).exists():
+            return 0
+        return floor
+
+
+def _first_id_since(moment: datetime, newest: int) -> int:
+    """The first id created at or after ``moment``, by halving: about twenty look-ups by primary key."""
+    low, high = 1, newest + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = Task.objects.filter(id__gte=middle).order_by("id").values_list("id", "created_at").first()
+        if row is None or row[1] >= moment:
+            high = middle
+        else:
+            low = row[0] + 1
+    return low
+
+
+def _conditions(filters: TaskFilters) -> dict[str, Any] | None:
+    """All conditions but states, tag and bounds, for ``filter``; None if nothing can match."""
+    where: dict[str, Any] = {}
+    if filters.queues or filters.types:
+        where["lane_id__in"] = sorted(matching_lanes(filters.queues, filters.types))
+        if not where["lane_id__in"]:
+            return None
+    if filters.node:
+        where["node_id"] = Node.objects.filter(name=filters.node).values_list("id", flat=True).first()
+        if where["node_id"] is None:
+            return None
+    if filters.created_after is not None:
+        where["created_at__gte"] = filters.created_after
+    if filters.created_before is not None:
+        where["created_at__lt"] = filters.created_before
+    if filters.retry_of is not None:
+        where["retry_of"] = filters.retry_of
+    return where
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One search: the conditions but state and tag, for ``filter``, and the ways to the tasks that meet them."""
+
+    where: dict[str, Any]
+    tag: str
+    bounds: _Bounds
+    limit: int
+
+    def in_any_state(self) -> Found:
+        """Through the index of tags or retries, or the newest tasks."""
+        if self.tag:
+            return self._among_tagged({})
+        return self._walk({}, WINDOW if self.where and "retry_of" not in self.where else 0)
+
+    def in_state(self, state: TaskState, counts: LiveCounts | None) -> Found:
+        """Through the index that fits the state best. ``counts`` are needed for waiting states."""
+        chosen = {"state": state.value}
+        if state in ACTIVE:
+            return self._among_few(Task.objects.active().filter(**chosen))
+        if counts is not None and state in WAITING and _count(counts, state) <= FEW_WAITING:
+            return self._among_few(Task.objects.filter(**chosen))
+        if self.tag:
+            return self._among_tagged(chosen)
+        if state == TaskState.FAILED:
+            newest = self.bounds.walk(**chosen).values_list("id", flat=True)
+            return self._take(chosen, next(iter(newest[INDEX_WINDOW : INDEX_WINDOW + 1]), 0))
+        return self._walk(chosen, 0 if "retry_of" in self.where else WINDOW)
+
+    def _among_few(self, tasks: _Tasks) -> Found:
+        """Look through all of few tasks, which an index of their own leads to.
+
+        Bounds and order are applied here: in the statement they would lead the planner to walk the primary key instead.
+        """
+        found = tasks.filter(**self.where).order_by().values_list("id", flat=True)
+        ids = [pk for pk in found if self.bounds.hold(pk)]
+        if self.tag and ids:
+            ids = list(TaskTag.objects.filter(tag=self.tag, task_id__in=ids).values_list("task_id", flat=True))
+        return Found(heapq.nlargest(self.limit, ids), 0)
+
+    def _among_tagged(self, chosen: dict[str, Any]) -> Found:
+        """Look through the newest tasks with the tag, which its index leads to."""
+        tagged = TaskTag.objects.filter(
+            tag=self.tag, task_id__gt=self.bounds.above, task_id__lt=self.bounds.below
+        ).order_by("-task_id")
+        ids = list(tagged.values_list("task_id", flat=True)[: INDEX_WINDOW + 1])
+        return self._take(chosen | {"id__in": ids}, ids[-1] if len(ids) > INDEX_WINDOW else 0)
+
+    def _walk(self, chosen: dict[str, Any], window: int) -> Found:
+        """Look through the newest tasks, ``window`` of them or, with 0, all."""
+        return self._take(chosen, self.bounds.floor(window) if window else 0)
+
+    def _take(self, chosen: dict[str, Any], floor: int) -> Found:
+        tasks = self.bounds.walk(**self.where, **chosen)
+        if floor:
+            tasks = tasks.filter(id__gt=floor)
+        return Found(list(tasks.values_list("id", flat=True)[: self.limit]), floor)
+
+
+def _count(counts: LiveCounts, state: TaskState) -> int:
+    return sum(count for (_, counted), count in counts.by_lane.items() if counted == state)
