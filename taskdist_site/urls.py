@@ -13,5 +13,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dispatcher.api.seed_urls")),
 ]
 
-if find_spec("dispatcher.dashboard.urls"):
+if find_spec("dispatcher.dashboard") and find_spec("dispatcher.dashboard.urls"):
     urlpatterns.append(path("", include("dispatcher.dashboard.urls")))
