@@ -112,6 +112,14 @@ def test_a_claim_for_a_node_that_was_started_anew_takes_nothing() -> None:
     assert claim(node) == []
 
 
+def test_a_claim_of_a_task_that_was_cancelled_meanwhile_takes_nothing() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    lifecycle.cancel([task_id], actor="op", now=NOW)
+    assert lifecycle.claim([Claim(task_id, 0, node.pk, node.incarnation)], now=NOW) == []
+    assert state_of(task_id) is TaskState.CANCELLED
+
+
 def test_a_claim_of_an_expired_task_takes_nothing() -> None:
     node = make_node()
     (task_id,) = submit(expires_at=NOW + timedelta(seconds=5))
