@@ -118,11 +118,13 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def forget_lanes() -> None:
-    """Empty the cache of lanes: tests roll back rows that are never deleted in production."""
+def forget_what_is_cached() -> None:
+    """Empty the caches of rows that never change in production: tests roll them back, and their ids come again."""
     from dispatcher.models import lanes
+    from dispatcher.queries import counts, failures, minutes
 
-    lanes.forget()
+    for cache in (lanes, counts, failures, minutes):
+        cache.forget()
 
 
 @pytest.fixture

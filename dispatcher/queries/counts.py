@@ -93,6 +93,11 @@ def live_counts() -> LiveCounts:
     )
 
 
+def forget() -> None:
+    """Empty the cache (tests roll changes back, whose ids are given out again)."""
+    _cache.unfolded = {}
+
+
 def matching_lanes(queues: Collection[str], types: Collection[str]) -> set[int]:
     """Ids of the lanes of these queues and these types; empty conditions match all."""
     lanes = Lane.objects.all()

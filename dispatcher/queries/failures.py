@@ -49,6 +49,11 @@ def recent_failures(now: datetime) -> list[FailureGroup]:
     return ranked[:MAX_GROUPS]
 
 
+def forget() -> None:
+    """Empty the cache (tests roll tasks back, whose ids are given out again)."""
+    _cache.heads = {}
+
+
 def _read_heads(keys: list[tuple[int, datetime]]) -> _Heads:
     cached = _cache.heads
     known = {key: cached[key] for key in keys if key in cached}

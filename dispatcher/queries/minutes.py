@@ -72,6 +72,11 @@ def last_minutes(now: datetime, count: int = CHART_MINUTES) -> list[Minute]:
     return [*_old_minutes(start, fresh), *_read(fresh, current + MINUTE)][-count:]
 
 
+def forget() -> None:
+    """Empty the cache (tests roll minutes back)."""
+    _old.clear()
+
+
 def series(minutes: Sequence[Minute], depth_now: Mapping[str, int]) -> list[SeriesPoint]:
     """The points of the charts; for the last minute with the depths of this moment."""
     points = [_point(minute, minute.depth) for minute in minutes[:-1]]
