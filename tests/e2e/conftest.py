@@ -31,7 +31,7 @@ class Api:
 
     def node(self, name: str) -> dict[str, Any]:
         """One node, as the API shows it."""
-        found: dict[str, Any] = self.ask(f"/api/v1/nodes/{name}")
+        found: dict[str, Any] = self.ask(f"/api/v1/nodes/{name}")["node"]
         return found
 
     def submit(self, *tasks: dict[str, Any]) -> list[str]:

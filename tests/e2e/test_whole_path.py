@@ -86,6 +86,6 @@ def test_progress_and_log_lines_of_a_running_task_arrive(installed: Installation
     api.ask(f"/api/v1/tasks/{task_id}/cancel", {})
     api.await_state(task_id, "cancelled")
     (crash,) = api.submit({"type": "demo.crash", "payload": {}, "backoff_seconds": 0.1})
-    assert api.await_state(crash, "failed")["error"]["type"] == "PoisonTask"
+    assert api.await_state(crash, "failed")["failure"]["type"] == "PoisonTask"
     lines = api.ask(f"/api/v1/tasks/{crash}/logs?attempt=1")["lines"]
     assert "ends itself" in str(lines)
