@@ -58,7 +58,8 @@ class NodeAdmin(SteeredAdmin):
         held = Task.objects.active().filter(node=OuterRef("pk")).order_by().values("node").annotate(held=Count("pk"))
         count = Coalesce(Subquery(held.values("held")), 0, output_field=IntegerField())
         nodes: QuerySet[Any] = super().get_queryset(request)
-        return nodes.annotate(held=count)
+        annotated: QuerySet[Any] = nodes.annotate(held=count)
+        return annotated
 
     @admin.display(description=_("wanted"), ordering="intent")
     def wanted(self, node: Node) -> str:

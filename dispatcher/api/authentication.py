@@ -20,7 +20,13 @@ from dispatcher.states import NodeIntent
 _CHALLENGE: Final = 'Bearer realm="taskdist"'
 _WRONG: Final = "The token is unknown, expired or revoked."
 
-SessionAuthentication = authentication.SessionAuthentication
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """A browser's session; whatever changes something needs the CSRF token as well."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Check on Django's own request: asking the framework's for a form field would make it parse the body."""
+        super().enforce_csrf(request._request)  # noqa: SLF001 - as the framework itself does
 
 
 class TokenAuthentication(authentication.BaseAuthentication):

@@ -26,7 +26,7 @@ class CountsView(ApiView):
     def get(self, request: Request) -> HttpResponse:
         """Tasks per state."""
         known_params(request.query_params)
-        return answer(queries.live_counts())
+        return answer(queries.live_counts().totals())
 
 
 class ChangesView(ApiView):

@@ -21,7 +21,7 @@ from dispatcher.models import Attempt, Credential, Node, Task
 from dispatcher.queries.filters import parse_task_id
 from workers import protocol
 
-Message = TypeVar("Message")
+Message = TypeVar("Message", bound=msgspec.Struct)
 
 _INT32_MAX: Final = 2**31 - 1
 _MAX_SLOTS: Final = 10_000
@@ -127,7 +127,7 @@ def record(report: protocol.Report, *, node: Node, body: bytes, now: datetime) -
 
 def _keep_own(report: protocol.Report, node: Node) -> None:
     """Drop progress and log lines of attempts that are not, and were not, this node's."""
-    items = [*report.progress, *report.logs]
+    items: list[protocol.Progress | protocol.LogLine] = [*report.progress, *report.logs]
     named = {(int(item.task_id), item.attempt) for item in items if _is_attempt(item.task_id, item.attempt)}
     task_ids = {task_id for task_id, _ in named}
     own = set(Task.objects.filter(pk__in=task_ids, node_id=node.pk).values_list("pk", "attempt"))

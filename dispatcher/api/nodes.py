@@ -13,7 +13,7 @@ from dispatcher import credentials, node_registry, queries
 from dispatcher.api.permissions import Administer
 from dispatcher.api.problems import FieldError, Problem, invalid
 from dispatcher.api.validation import text_error
-from dispatcher.api.views import ApiView, answer, known_params
+from dispatcher.api.views import ApiView, answer, known_name, known_params
 from dispatcher.models import Node
 
 #: An enrolment token lives this long unless it is asked for longer, in seconds; and at most a year.
@@ -52,7 +52,7 @@ class NodesView(ApiView):
     def get(self, request: Request) -> HttpResponse:
         """All nodes with their load."""
         known_params(request.query_params)
-        return answer({"nodes": queries.nodes()})
+        return answer({"nodes": queries.nodes(self.now)})
 
 
 class NodeView(ApiView):
@@ -61,7 +61,7 @@ class NodeView(ApiView):
     def get(self, request: Request, name: str) -> HttpResponse:
         """Everything about one node."""
         known_params(request.query_params)
-        detail = queries.node_detail(name)
+        detail = queries.node_detail(known_name(name), self.now)
         if detail is None:
             raise Problem(404, "There is no such node.")
         return answer(detail)
@@ -73,7 +73,7 @@ class NodeActionView(ApiView):
     def post(self, _request: Request, name: str, action: str) -> HttpResponse:
         """Say what is wanted of the node. Repeating it changes nothing."""
         reason = read_reason(self)
-        node = Node.objects.filter(name=name).first()
+        node = Node.objects.filter(name=known_name(name)).first()
         if node is None:
             raise Problem(404, "There is no such node.")
         changed = _ACTIONS[action]([node], reason=reason, actor=self.actor, now=self.now)

@@ -12,7 +12,7 @@ from dispatcher import queries, queues
 from dispatcher.api.nodes import read_reason
 from dispatcher.api.problems import STATE_CONFLICT, FieldError, Problem, invalid
 from dispatcher.api.validation import name_error, text_error
-from dispatcher.api.views import ApiView, answer, known_params
+from dispatcher.api.views import ApiView, answer, known_name, known_params
 from dispatcher.models import Queue
 from dispatcher.scheduling.policies import POLICIES
 from dispatcher.scheduling.snapshot import DEFAULT_POLICY
@@ -47,7 +47,7 @@ class QueuesView(ApiView):
     def get(self, request: Request) -> HttpResponse:
         """All queues with their depth and rates."""
         known_params(request.query_params)
-        return answer({"queues": queries.queues()})
+        return answer({"queues": queries.queues(self.now)})
 
     def post(self, _request: Request) -> HttpResponse:
         """Make a queue. 409 if there is one of that name."""
@@ -70,7 +70,9 @@ class QueueView(ApiView):
         """Change the policy or the description."""
         wanted = self.read(_queue_edit)
         _check(policy=wanted.policy, description=wanted.description)
-        queue = queues.edit(name, policy=wanted.policy, description=wanted.description, actor=self.actor, now=self.now)
+        queue = queues.edit(
+            known_name(name), policy=wanted.policy, description=wanted.description, actor=self.actor, now=self.now
+        )
         return answer(_document(queue))
 
 
@@ -80,7 +82,7 @@ class PauseView(ApiView):
     def post(self, _request: Request, name: str) -> HttpResponse:
         """Hand out no more tasks of the queue. Repeating it changes nothing."""
         reason = read_reason(self)
-        return answer(_document(queues.pause(name, reason=reason, actor=self.actor, now=self.now)))
+        return answer(_document(queues.pause(known_name(name), reason=reason, actor=self.actor, now=self.now)))
 
 
 class ResumeView(ApiView):
@@ -89,7 +91,7 @@ class ResumeView(ApiView):
     def post(self, _request: Request, name: str) -> HttpResponse:
         """Hand out tasks again."""
         read_reason(self)
-        return answer(_document(queues.resume(name, actor=self.actor, now=self.now)))
+        return answer(_document(queues.resume(known_name(name), actor=self.actor, now=self.now)))
 
 
 def _check(*, policy: str | None, description: str | None, name: str | None = None) -> None:

@@ -85,6 +85,8 @@ def parse(body: bytes, *, key: str | None, now: datetime) -> Batch:
     """
     if key is not None and not (0 < len(key) <= MAX_KEY_CHARS and key.isprintable()):
         raise invalid([FieldError(f"must be 1 to {MAX_KEY_CHARS} printable characters", "Idempotency-Key")])
+    if not body:
+        raise Problem(400, "The body is empty.")
     items = _list_in(body)
     if items is None:
         return Batch(_checked([_decode_one(body)], key, now, is_single=True), is_single=True)

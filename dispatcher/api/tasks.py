@@ -70,15 +70,15 @@ class TaskLogsView(ApiView):
     """``/tasks/{id}/logs``: the log lines of one attempt."""
 
     def get(self, request: Request, task_id: str) -> HttpResponse:
-        """Lines above ``after``, in order; of the current attempt unless ``attempt`` says another."""
+        """Lines above ``after``, in order; of the newest attempt that has any unless ``attempt`` says another."""
         params = known_params(request.query_params, "attempt", "after", "limit")
-        task = Task.objects.filter(pk=_task_id(task_id)).only("id", "attempt").first()
-        if task is None:
+        number = _task_id(task_id)
+        if not Task.objects.filter(pk=number).exists():
             raise Problem(404, _NO_SUCH_TASK)
         return answer(
             queries.task_logs(
-                task.pk,
-                attempt=whole_number(params, "attempt", task.attempt),
+                number,
+                attempt=whole_number(params, "attempt", 0) or None,
                 after=whole_number(params, "after", 0),
                 limit=page_limit(params),
             )

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from dispatcher.api import json_guard
 from dispatcher.api.problems import FieldError, Problem, invalid
-from dispatcher.api.validation import explain
+from dispatcher.api.validation import explain, name_error
 
 T = TypeVar("T")
 
@@ -94,6 +94,13 @@ def whole_number(params: QueryDict, name: str, default: int, *, least: int = 0, 
     if not is_number or not least <= int(text) <= most:
         raise invalid([FieldError(f"must be a whole number from {least} to {most}", name)])
     return int(text)
+
+
+def known_name(name: str) -> str:
+    """A name out of an address; 404 if nothing can be called that."""
+    if name_error(name):
+        raise Problem(404, "There is nothing of that name.")
+    return name
 
 
 def known_params(params: QueryDict, *names: str) -> QueryDict:

@@ -72,8 +72,7 @@ def _look(value: Any, depth: int) -> None:
 def is_let_in(body: bytes) -> bool:
     try:
         json_guard.check(body)
-    except Problem as problem:
-        assert problem.status == 400
+    except Problem:
         return False
     return True
 
@@ -107,8 +106,9 @@ DOCUMENTS = st.builds(
     st.sampled_from([None, 1]),
 )
 FRAGMENTS = [
-    b'"a":1,', b'"a" :2,', b'"\\u0061":3,', b'"', b"\\", b"{", b"}", b"[", b"]", b":", b",", b" ", b"\n", b"\x00", b"\xff",
-    b"\xed\xa0\x80", b"\\u0000", b"\\\\u0000", b"\\ud83d\\ude00", b"\\ud83d", b"\\ude00", b"\\uD800\\u0041", b"1e999",
+    b'"a":1,', b'"a" :2,', b'"\\u0061":3,', b'"', b"\\", b"{", b"}", b"[", b"]", b":", b",", b" ", b"\n", b"\x00",
+    b"\xff", b"\xed\xa0\x80",
+    b"\\u0000", b"\\\\u0000", b"\\ud83d\\ude00", b"\\ud83d", b"\\ude00", b"\\uD800\\u0041", b"1e999",
     b"-1E+400", b"1e-999", b"NaN", b"Infinity", b"9223372036854775808", b"-9223372036854775809", b"0" * 25, b"1.5",
     b"\xef\xbb\xbf", b"null", b"true", b'":"', b'"\\u003a"',
 ]  # fmt: skip
