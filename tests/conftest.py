@@ -14,6 +14,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import django
@@ -133,11 +134,18 @@ def on_postgres() -> bool:
     return DATABASE == "postgres"
 
 
-@pytest.fixture
-def empty_database_url() -> Iterator[str]:
+@contextmanager
+def new_installation_database() -> Iterator[str]:
     """The value of TASKDIST_DATABASE_URL for real processes: a new database, or "" on SQLite."""
     if DATABASE == "sqlite":
         yield ""
         return
     with new_database(os.environ[SERVER_VARIABLE], f"processes_{uuid.uuid4().hex[:12]}") as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url() -> Iterator[str]:
+    """The value of TASKDIST_DATABASE_URL for one test's real processes."""
+    with new_installation_database() as url:
         yield url

@@ -45,8 +45,8 @@ class SeedRegister(msgspec.Struct, rename="camel"):
     node_id: _Id
     url: str
     slots: int = 1
-    #: Names of the task types it runs; left out: any.
-    types: list[str] | None = None
+    #: Names of the task types it runs; left out: what comes by ``POST /task`` without a type. The tutorial knows no types.
+    types: list[str] = [DEFAULT_TYPE]
     labels: dict[str, str] = {}
     queues: list[str] = []
 
@@ -124,7 +124,7 @@ class RegisterRoute(NodeRoute):
             slots=said.slots,
             labels=said.labels,
             queues=said.queues,
-            types=None if said.types is None else {name: protocol.TypeInfo() for name in said.types},
+            types={name: protocol.TypeInfo() for name in said.types},
         )
         node_intake.check_registration(message)
         node, credential = node_intake.admit(message, self.credential, now=self.now, is_tutorial=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import new_installation_database
 from tests.launch.installation import Installation, installation
 from tests.launch.programs import eventually
 
@@ -50,17 +52,37 @@ class Api:
         return self.task(task_id)
 
 
-@pytest.fixture
-def installed(tmp_path: Path, empty_database_url: str) -> Iterator[Installation]:
+@contextmanager
+def running(var: Path, database_url: str) -> Iterator[Installation]:
     """An installation of its own, running, with both nodes online."""
-    with installation(tmp_path / "var", database_url=empty_database_url) as made:
+    with installation(var, database_url=database_url) as made:
         made.start()
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One installation for all tests that leave it as they found it."""
+    with new_installation_database() as url, running(tmp_path_factory.mktemp("shared") / "var", url) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def api(installed: Installation) -> Api:
-    """The REST API of the installation; returns when both nodes are online."""
+    """The REST API of the shared installation; returns when both nodes are online."""
+    return api_of(installed)
+
+
+@pytest.fixture
+def fragile(tmp_path: Path, empty_database_url: str) -> Iterator[Installation]:
+    """An installation for one test that breaks things."""
+    with running(tmp_path / "var", empty_database_url) as made:
+        api_of(made)
+        yield made
+
+
+def api_of(installed: Installation) -> Api:
+    """The REST API of an installation; returns when both nodes are online."""
     found = Api(installed)
     assert eventually(lambda: all(found.node(name)["state"] == "online" for name in ("local-1", "local-2")), seconds=30)
     return found

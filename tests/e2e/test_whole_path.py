@@ -12,7 +12,7 @@ import pytest
 from tests.architecture.sources import ROOT
 from tests.e2e.conftest import Api
 from tests.e2e.database import counts, ends_per_task
-from tests.launch.installation import Installation
+from tests.launch.installation import Installation, free_port
 from tests.launch.programs import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
@@ -33,19 +33,19 @@ def assert_each_ended_once(installed: Installation, tasks: int) -> None:
 
 
 def test_two_thousand_real_tasks_end_right_and_the_numbers_agree(installed: Installation, api: Api) -> None:
+    before = sum(counts(installed).values())
     run = demo(installed, 2000)
     said, _ = run.communicate(timeout=200)
     assert run.returncode == 0, said
     assert "all right" in said
-    assert_each_ended_once(installed, 2000)
+    assert_each_ended_once(installed, before + 2000)
     truth = counts(installed)
-    assert truth["succeeded"] + truth["failed"] == 2000
+    assert sum(truth.values()) == before + 2000
     assert eventually(lambda: api.ask("/api/v1/counts") == truth, seconds=5), (api.ask("/api/v1/counts"), truth)
 
 
-def test_a_kill_of_worker_engine_and_web_in_the_middle_loses_and_doubles_nothing(
-    installed: Installation, api: Api
-) -> None:
+def test_a_kill_of_worker_engine_and_web_in_the_middle_loses_and_doubles_nothing(fragile: Installation) -> None:
+    installed = fragile
     run = demo(installed, 1200)
     for name in ("local-1", "engine", "web"):
         done = counts(installed)["succeeded"]
@@ -57,8 +57,9 @@ def test_a_kill_of_worker_engine_and_web_in_the_middle_loses_and_doubles_nothing
 
 
 def test_tasks_of_a_killed_worker_finish_on_the_other_and_it_is_back_within_a_heartbeat(
-    installed: Installation, api: Api
+    fragile: Installation,
 ) -> None:
+    installed, api = fragile, Api(fragile)
     ids = api.submit(*[{"type": "demo.sleep", "payload": {"seconds": 3}, "backoff_seconds": 0.1}] * 8)
     assert eventually(lambda: all(api.task(task_id)["state"] == "running" for task_id in ids))
     victims = [task_id for task_id in ids if api.task(task_id)["node"] == "local-1"]
@@ -71,6 +72,33 @@ def test_tasks_of_a_killed_worker_finish_on_the_other_and_it_is_back_within_a_he
         task = api.await_state(task_id, "succeeded")
         if task_id in victims:
             assert [attempt["outcome"] for attempt in task["attempts"]][0] == "lost"
+
+
+def test_a_worker_and_a_client_written_to_the_tutorial_work_beside_the_native_ones(
+    installed: Installation, api: Api
+) -> None:
+    token = installed.manage("node_token", "create", "tutorial").stdout.strip()
+    worker = subprocess.Popen(
+        [sys.executable, "docs/examples/tutorial_worker.py", "tutorial", str(free_port()), f"127.0.0.1:{installed.port}"],
+        cwd=ROOT,
+        env={**os.environ, "TASKDIST_TOKEN": token},
+    )
+    try:
+        assert eventually(lambda: api.node("tutorial")["state"] == "online")
+        made = [api.ask("/task", {"taskId": f"job-{n}", "payload": {"text": "a b c " * n}}) for n in range(1, 11)]
+        native = api.submit(*[{"type": "demo.echo", "payload": n} for n in range(10)])
+        for number, answer in enumerate(made, start=1):
+            task = api.await_state(answer["id"], "succeeded")
+            assert (task["node"], task["result"]) == ("tutorial", {"words": 3 * number})
+        for task_id in native:
+            api.await_state(task_id, "succeeded")
+        broken = api.ask("/task", {"taskId": "broken", "payload": {"no": "text"}})
+        assert eventually(lambda: api.task(broken["id"])["failure"], seconds=20)
+        assert "KeyError" in api.task(broken["id"])["failure"]["message"]
+        api.ask(f"/api/v1/tasks/{broken['id']}/cancel", {})
+    finally:
+        worker.terminate()
+        worker.wait(10)
 
 
 def test_a_running_task_is_cancelled_within_seconds(installed: Installation, api: Api) -> None:
