@@ -107,7 +107,7 @@ class _Splitter(HTMLParser):
         if (self._list_depth or is_list) and tag not in self.VOID:
             self._list_depth += 1
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if not self._list_depth:
             self._note(dict(attrs).get("data-bind"))
 

@@ -19,6 +19,8 @@ from django.utils.translation import gettext as _
 DASH = "\N{EN DASH}"
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SECOND_MS = 1000
+#: What encodeURIComponent leaves as it is, beside what quote() does.
+UNRESERVED = "!~*'()"
 #: From here on, one decimal would be rounded up to a whole minute, or to ten.
 ALMOST_MINUTE_MS, ALMOST_TEN = 59_950, 9.95
 
@@ -231,13 +233,13 @@ def task_url(value: Any, now: datetime) -> str:
 def node_url(value: Any, now: datetime) -> str:
     """The page of a node."""
     del now
-    return reverse("dashboard:nodes") + quote(str(value), safe="") + "/" if value else ""
+    return reverse("dashboard:nodes") + quote(str(value), safe=UNRESERVED) + "/" if value else ""
 
 
 def queue_tasks_url(value: Any, now: datetime) -> str:
     """The tasks of a queue."""
     del now
-    return reverse("dashboard:tasks") + "?queue=" + quote(str(value), safe="") if value else ""
+    return reverse("dashboard:tasks") + "?queue=" + quote(str(value), safe=UNRESERVED) if value else ""
 
 
 def task_number(value: Any, now: datetime) -> str:

@@ -137,8 +137,8 @@ def _between(start: Any, end: Any, now: datetime) -> str:
 
 
 def attempt_waited(row: Any, now: datetime) -> str:
-    """How long an attempt waited before it was sent to its node."""
-    return _between(_get(row, "queued_at"), _get(row, "dispatched_at"), now)
+    """How long an attempt waited for its start."""
+    return _between(_get(row, "queued_at"), _get(row, "started_at"), now)
 
 
 def attempt_ran(row: Any, now: datetime) -> str:

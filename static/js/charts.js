@@ -2,7 +2,7 @@
 // Time charts of the last hour: lines or stacked bars by uPlot, a legend that shows the values under the pointer (of
 // the same minute in all charts), and the same figures as a table.
 
-import uPlot from "../vendor/uplot-1.6.32/uPlot.esm.js";
+import vendored from "../vendor/uplot-1.6.32/uPlot.esm.js";
 import { make, makeSvg } from "./dom.js";
 import { format } from "./row_format.js";
 import { t } from "./strings.js";
@@ -21,6 +21,8 @@ import { t } from "./strings.js";
  * @property {(points: any[]) => Series[]} series
  */
 
+/** The vendored file carries no types. @type {any} */
+const uPlot = vendored;
 const HEIGHT_PX = 176;
 const DECADES = [0.1, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 const sync = uPlot.sync("minutes");
@@ -50,7 +52,7 @@ export class Chart {
   #spec;
   #plotBox;
   #legend;
-  /** @type {uPlot | null} */
+  /** @type {any} */
   #plot = null;
   #shape = "";
   /** @type {any[]} */
@@ -134,11 +136,11 @@ export class Chart {
     return {
       width,
       height: HEIGHT_PX,
-      padding: [8, 12, 0, 0],
+      padding: [isLogarithmic ? 14 : 8, 4, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
       scales: {
-        x: { time: true },
+        x: { time: true, range: (/** @type {any} */ _u, /** @type {number} */ low, /** @type {number} */ high) => [low - 30, high + 30] },
         y: isLogarithmic
           ? { distr: 3, range: (/** @type {any} */ _u, /** @type {any} */ low, /** @type {any} */ high) => decades(low, high) }
           : { range: (/** @type {any} */ _u, /** @type {any} */ _low, /** @type {any} */ high) => [0, Math.max(high * 1.1, 1)] },

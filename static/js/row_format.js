@@ -101,7 +101,7 @@ export const FORMATS = {
   not_due: (row) => (row?.state === "scheduled" && row.run_at ? NO : YES),
   tries: (row) => `${row?.counted_attempts ?? 0}/${row?.max_attempts ?? 0}`,
   ran_for: ranFor,
-  attempt_waited: (row) => between(row?.queued_at, row?.dispatched_at),
+  attempt_waited: (row) => between(row?.queued_at, row?.started_at),
   attempt_ran: attemptRan,
   breaker_closed: (row) => (row?.breaker === "open" || row?.breaker === "half_open" ? NO : YES),
   cannot_drain: (row) => (row?.intent === "run" ? NO : YES),

@@ -34,7 +34,7 @@ const ORDERS = {
   queues: (a, b) => byText(a.name, b.name),
   rows: (a, b) => byNumber(b.id, a.id),
   tasks: (a, b) => byNumber(b.id, a.id),
-  attempts: (a, b) => (attemptPlace(a) === attemptPlace(b) ? byText(a.id, b.id) : attemptPlace(a) - attemptPlace(b)),
+  attempts: (a, b) => (attemptPlace(a) === attemptPlace(b) ? byNumber(a.id, b.id) : attemptPlace(a) - attemptPlace(b)),
   logs: (a, b) => a.attempt - b.attempt || a.n - b.n,
 };
 

@@ -129,7 +129,7 @@ const EN = {
   "submit.button_many": "Submit {n} tasks",
 
   "chart.no_data": "Nothing in the last hour yet",
-  "chart.other": "Cancelled or expired",
+  "chart.other": "Cancelled, expired",
   "chart.time": "Time",
   "chart.table": "Show as table",
   "chart.chart": "Show as chart",

@@ -203,15 +203,27 @@ byId("task-list").addEventListener("click", ({ target }) => {
 // A list that could not be renewed for the pointer in it is renewed once the pointer has left.
 setInterval(() => shown?.new && !document.hidden && !live.isPaused && showNew(shown), 1000);
 
+byId("filter-toggle").addEventListener("click", () => {
+  const isOpen = byId("filters").toggleAttribute("data-open");
+  byId("filter-toggle").setAttribute("aria-expanded", String(isOpen));
+});
 for (const field of byId("filters").querySelectorAll("input.input")) {
   field.addEventListener("change", () => /** @type {HTMLFormElement} */ (byId("filters")).requestSubmit());
 }
 byId("filters").addEventListener("submit", () => {
   // Empty fields make no filter, and need not make the address longer.
-  for (const field of byId("filters").querySelectorAll("input")) field.disabled = !field.value;
+  byId("filter-toggle").addEventListener("click", () => {
+  const isOpen = byId("filters").toggleAttribute("data-open");
+  byId("filter-toggle").setAttribute("aria-expanded", String(isOpen));
+});
+for (const field of byId("filters").querySelectorAll("input")) field.disabled = !field.value;
 });
 addEventListener("pageshow", () => {
-  for (const field of byId("filters").querySelectorAll("input")) field.disabled = false;
+  byId("filter-toggle").addEventListener("click", () => {
+  const isOpen = byId("filters").toggleAttribute("data-open");
+  byId("filter-toggle").setAttribute("aria-expanded", String(isOpen));
+});
+for (const field of byId("filters").querySelectorAll("input")) field.disabled = false;
 });
 
 subscribe();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django import template
 from django.template.base import FilterExpression, NodeList, Parser, Token
@@ -52,7 +52,7 @@ def row_template(context: Context, name: str, partial: str) -> SafeString:
 
 def _partial(context: Context, partial: str) -> str:
     # Rendered without its blanks at the ends, so that rows follow each other as elements only.
-    return render_to_string(partial, context.flatten()).strip()
+    return render_to_string(partial, cast("dict[str, Any]", context.flatten())).strip()
 
 
 @register.simple_tag(takes_context=True)

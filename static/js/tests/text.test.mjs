@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { pauseMs } from "../backoff.js";
+import { laidOut, tokens } from "../json_text.js";
+import { parts } from "../timeline.js";
+
+const text = (json) => laidOut(json).map(([, piece]) => piece).join("");
+
+test("JSON is laid out without a digit lost", () => {
+  assert.equal(text('{"a":12345678901234567890,"b":[1,{}],"c":[]}'), '{\n  "a": 12345678901234567890,\n  "b": [\n    1,\n    {}\n  ],\n  "c": []\n}');
+  assert.equal(text('"a \\" } b"'), '"a \\" } b"');
+});
+
+test("keys, strings, numbers and words are told apart", () => {
+  const kinds = laidOut('{"k":"s","n":-1.5e3,"w":null}').filter(([kind]) => kind);
+  assert.deepEqual(kinds, [["key", '"k"'], ["string", '"s"'], ["key", '"n"'], ["number", "-1.5e3"], ["key", '"w"'], ["word", "null"]]);
+});
+
+test("what is not JSON is left alone", () => {
+  assert.equal(tokens("Traceback: no"), null);
+  assert.equal(laidOut("{a}"), null);
+});
+
+test("pauses grow, are spread from zero, and never exceed thirty seconds", () => {
+  assert.equal(pauseMs(0, 1), 500);
+  assert.equal(pauseMs(3, 1), 4000);
+  assert.equal(pauseMs(60, 1), 30000);
+  assert.equal(pauseMs(60, 0), 0);
+});
+
+test("an attempt is waiting, on its way, and running", () => {
+  const at = (second) => `2026-11-23T12:00:0${second}Z`;
+  const now = Date.parse(at(9));
+  const whole = { outcome: "failed", queued_at: at(0), dispatched_at: at(1), started_at: at(2), ended_at: at(4) };
+  assert.deepEqual(parts(whole, now).map(([kind, from, to]) => [kind, to - from]), [["wait", 1000], ["sent", 1000], ["run", 2000]]);
+  const running = { outcome: "running", queued_at: at(0), dispatched_at: at(1), started_at: at(2), ended_at: null };
+  assert.equal(parts(running, now).at(-1)[2], now);
+  const waiting = { outcome: "dispatched", queued_at: at(0), dispatched_at: null, started_at: null, ended_at: null };
+  assert.deepEqual(parts(waiting, now).map(([kind]) => kind), ["wait"]);
+});

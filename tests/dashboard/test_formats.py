@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from dispatcher.dashboard.row_formats import FORMATS
+from tests.architecture.sources import ROOT
+
+CASES = json.loads((ROOT / "static/js/tests/format_cases.json").read_text())
+NOW = datetime.fromisoformat(CASES["now"])
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), CASES["cases"], ids=lambda part: str(part)[:40])
+def test_values_look_as_they_do_in_the_browser(name: str, value: Any, expected: str) -> None:
+    assert FORMATS[name](value, NOW) == expected
+
+
+def test_both_sides_know_the_same_formats() -> None:
+    scripts = [(ROOT / "static/js" / name).read_text() for name in ("format.js", "row_format.js")]
+    tables = [text.split("FORMATS = {", 1)[1].split("\n};", 1)[0] for text in scripts]
+    names = {name for table in tables for name in re.findall(r"^  (\w+)[:,]", table, re.MULTILINE)}
+    assert names == set(FORMATS)
+
+
+def test_a_time_may_be_a_datetime() -> None:
+    assert FORMATS["ago"](NOW.replace(second=20), NOW) == "10s ago"

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dispatcher.dashboard.formats import ICONS
+from dispatcher.states import AttemptOutcome, BreakerState, NodeState, TaskState
+from tests.architecture.sources import ROOT, script_files
+
+STATIC = ROOT / "static"
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+OWN_TEMPLATES = [path for path in TEMPLATES if "admin" not in path.parts]
+SCRIPTS = {path: path.read_text() for path in script_files()}
+#: All words that something's state is shown by, those of the screen only included.
+STATES = {
+    *(state.word for state in TaskState),
+    *(str(word) for words in (NodeState, AttemptOutcome, BreakerState) for word in words),
+    *("retrying", "cancelling", "draining", "disabled", "paused", "active", "idle"),
+}
+
+
+def symbols() -> set[str]:
+    return set(re.findall(r'<symbol id="([^"]+)"', (STATIC / "icons/icons.svg").read_text()))
+
+
+def texts() -> set[str]:
+    return set(re.findall(r'^  "([\w.]+)":', (STATIC / "js/strings.js").read_text(), re.MULTILINE))
+
+
+def test_vendored_files_are_what_the_lock_says() -> None:
+    lock = json.loads((STATIC / "vendor/vendor.lock.json").read_text())
+    listed = {name: digest for entry in lock for name, digest in entry["files"].items()}
+    folders = {Path(name).parent for name in listed}
+    present = {path.relative_to(STATIC).as_posix() for folder in folders for path in (STATIC / folder).iterdir()}
+    assert present == set(listed)
+    for name, digest in listed.items():
+        assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_every_icon_that_is_used_exists() -> None:
+    used = {name for path in OWN_TEMPLATES for name in re.findall(r'{% icon "([^"]+)"', path.read_text())}
+    used |= {name for text in SCRIPTS.values() for name in re.findall(r'makeIcon\("([^"]+)"', text)}
+    used |= {ICONS.get(state, state) for state in STATES}
+    assert used - symbols() == set()
+
+
+def test_every_text_that_scripts_show_is_in_the_catalogue() -> None:
+    keys = {key for text in SCRIPTS.values() for key in re.findall(r'\b(?:t|key:)\(?\s*"([a-z]+\.\w+)"', text)}
+    keys |= {f"state.{state}" for state in STATES}
+    assert keys
+    assert keys - texts() == set()
+
+
+def test_no_text_in_the_catalogue_is_unused() -> None:
+    source = "".join(text for path, text in SCRIPTS.items() if path.name != "strings.js")
+    built = {"live", "breaker", "timeline", "state"}
+    unused = {key for key in texts() if key.partition(".")[0] not in built and f'"{key}"' not in source}
+    assert unused == set()
+
+
+def test_every_file_that_a_page_asks_for_exists() -> None:
+    wanted = {name for path in OWN_TEMPLATES for name in re.findall(r"{% static '([^']+)' %}", path.read_text())}
+    assert {name for name in wanted if not (STATIC / name).is_file()} == set()
+
+
+def test_every_import_of_a_script_exists() -> None:
+    for path, text in SCRIPTS.items():
+        for name in re.findall(r'^(?:import|export) .*?from "([^"]+)";$', text, re.MULTILINE):
+            assert name.startswith("."), f"{path.name}: {name}"
+            assert (path.parent / name).resolve().is_file(), f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize(
+    "word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"]
+)
+def test_scripts_never_make_markup_from_text(word: str) -> None:
+    assert [path.name for path, text in SCRIPTS.items() if word in text] == []
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    files = [*OWN_TEMPLATES, *SCRIPTS, *sorted((STATIC / "css").iterdir())]
+    namespace = "http://www.w3.org/"
+    found = {
+        (path.name, address)
+        for path in files
+        for address in re.findall(r"https?://[^\s\"'`<>{}]+", path.read_text())
+        if not address.startswith(namespace)
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("tests", sorted((STATIC / "js/tests").glob("*.test.mjs")), ids=lambda path: path.stem)
+def test_pure_modules_in_node_where_there_is_one(tests: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        return  # Browsers run these modules in tests/e2e; node only names the culprit sooner.
+    done = subprocess.run([node, "--test", str(tests)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
