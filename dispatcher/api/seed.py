@@ -45,8 +45,9 @@ class SeedRegister(msgspec.Struct, rename="camel"):
     node_id: _Id
     url: str
     slots: int = 1
-    #: Names of the task types it runs; left out: what comes by ``POST /task`` without a type. The tutorial knows no types.
-    types: list[str] = [DEFAULT_TYPE]
+    #: Names of the task types it runs; null: any. Left out: the type of tasks that name none, for the tutorial has no
+    #: types and its workers could do nothing sensible with those of others.
+    types: list[str] | None = msgspec.field(default_factory=lambda: [DEFAULT_TYPE])
     labels: dict[str, str] = {}
     queues: list[str] = []
 
@@ -124,7 +125,7 @@ class RegisterRoute(NodeRoute):
             slots=said.slots,
             labels=said.labels,
             queues=said.queues,
-            types={name: protocol.TypeInfo() for name in said.types},
+            types=None if said.types is None else {name: protocol.TypeInfo() for name in said.types},
         )
         node_intake.check_registration(message)
         node, credential = node_intake.admit(message, self.credential, now=self.now, is_tutorial=True)

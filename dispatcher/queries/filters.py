@@ -19,6 +19,7 @@ _MAX_VALUES = 50
 _MAX_CHARS = 200
 _MAX_ID = 2**63 - 1
 _MAX_ID_DIGITS = 19
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 
 class FilterError(ValueError):
@@ -144,6 +145,9 @@ def _time(name: str, given: Mapping[str, list[str]]) -> datetime | None:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise FilterError(name, "must be a time with a zone, such as 2026-11-23T16:57:11Z")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        # Arithmetic at the ends of the calendar overflows, and databases disagree about them.
+        raise FilterError(name, f"must lie between the years {_FIRST_YEAR} and {_LAST_YEAR}")
     return moment
 
 

@@ -52,7 +52,7 @@ class Answer:
         self.headers = response.headers
         self.content: bytes = response.content
         self.type: str = response.headers.get("Content-Type", "")
-        self.json: Any = msgspec.json.decode(response.content) if "json" in self.type else None
+        self.json: Any = msgspec.json.decode(response.content) if "json" in self.type and response.content else None
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.content[:500]!r}>"
