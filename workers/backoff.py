@@ -13,7 +13,7 @@ class Backoff:
     """Exponential with full jitter: a random time up to 0.5, 1, 2, 4 … 30 seconds, so that many nodes spread out."""
 
     def __init__(self, rng: random.Random | None = None) -> None:
-        self._rng = random.Random() if rng is None else rng  # noqa: S311 - it spreads load, it keeps no secret
+        self._rng = random.Random() if rng is None else rng
         self.failures = 0
 
     def next_delay(self) -> float:
@@ -29,4 +29,4 @@ class Backoff:
 
 def jittered(seconds: float, rng: random.Random | None = None) -> float:
     """``seconds`` ±20 %, so that the heartbeats of many nodes do not fall together."""
-    return seconds * (rng or random.Random()).uniform(0.8, 1.2)  # noqa: S311 - as above
+    return seconds * (rng or random.Random()).uniform(0.8, 1.2)

@@ -21,7 +21,8 @@ from workers.registry import ExecutorName
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TYPE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
-_MAX_LABEL_CHARS: Final = 200
+_MAX_LABEL_CHARS: Final = 100
+_MAX_LABEL_KEY_CHARS: Final = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,8 @@ def _labels(given: Sequence[str]) -> dict[str, str]:
     labels: dict[str, str] = {}
     for item in given:
         key, equals, value = item.partition("=")
-        if not equals or not _NAME.fullmatch(key) or len(value) > _MAX_LABEL_CHARS:
+        is_short = len(key) <= _MAX_LABEL_KEY_CHARS and len(value) <= _MAX_LABEL_CHARS
+        if not (equals and _NAME.fullmatch(key) and is_short and value.isprintable()):
             raise ConfigError(f"--label {item!r}: write KEY=VALUE, such as gpu=yes.")
         if key in labels:
             raise ConfigError(f"--label {key!r} is given twice.")

@@ -22,7 +22,7 @@ from workers.protocol import (
 from workers.registry import TaskType
 from workers.signature import PayloadError, bind
 
-DEFAULT_MAX_RESULT_BYTES: Final = 512 * 1024
+DEFAULT_MAX_RESULT_BYTES: Final = 256 * 1024
 
 RunAsync = Callable[[Coroutine[Any, Any, Any], TaskContext], Any]
 

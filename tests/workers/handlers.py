@@ -87,7 +87,7 @@ def process_talk(context: TaskContext, n: int) -> int:
     context.log.info("line %d of %s", 1, "it")
     context.progress(0.5, "half")
     context.log.error("line 2")
-    print("to the node's log")
+    sys.stdout.write("to the node's log\n")
     return n
 
 

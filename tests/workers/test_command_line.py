@@ -61,7 +61,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         (["--allow-commands", "--command", 'x=["ls", "-d{dir}"]'], "argument of its own"),
         (["--allow-commands", "--command", 'x=["no-such-program-here"]'], "no program"),
         (["--allow-commands", "--command", 'x=["{program}"]'], "no program"),
-        (["--allow-commands", "--command", 'x=[]'], "program first"),
+        (["--allow-commands", "--command", "x=[]"], "program first"),
         (["--allow-commands", "--command", 'bad name=["ls"]'], "no name"),
         (["--allow-commands", "--commands-file", "/nowhere"], "No such file"),
         (["--ca-file", "/nowhere"], "no such file"),
@@ -78,9 +78,13 @@ def test_bad_options_are_told_in_sentences(options: list[str], words: str) -> No
 def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "workers", *options],
-        capture_output=True, text=True, timeout=30, cwd=REPOSITORY, env=node_environment(TASKDIST_TOKEN="") | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=REPOSITORY,
+        env=node_environment(TASKDIST_TOKEN="") | environment,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def refused(*options: str, **environment: str) -> str:

@@ -19,13 +19,14 @@ from tests.workers.signed import a_task, ref
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("node")]
 
 ECHO = [sys.executable, "-c", "import sys; print(*sys.argv[1:]); print('hm', file=sys.stderr)", "{a}", "{b}"]
-SPAWNS = [
-    sys.executable,
-    "-c",
-    "import os, subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import threading; "
-    "threading.Event().wait(300)']); open(sys.argv[1], 'w').write(str(p.pid)); p.wait()",
-    "{file}",
-]
+SPAWNING = """
+import subprocess, sys
+other = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait(300)"])
+with open(sys.argv[1], "w") as file:
+    file.write(str(other.pid))
+other.wait()
+"""
+SPAWNS = [sys.executable, "-c", SPAWNING, "{file}"]
 
 
 def eventually(look: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
@@ -80,7 +81,9 @@ def test_lines_and_progress_cross_the_pipe(node: NodeProcess) -> None:
     assert said[-1].fraction == 0.5
 
 
-@pytest.mark.parametrize(("kind", "payload", "words"), [("t.exit", {"status": 3}, "exit status 3"), ("t.segv", {}, "SIGSEGV")])
+@pytest.mark.parametrize(
+    ("kind", "payload", "words"), [("t.exit", {"status": 3}, "exit status 3"), ("t.segv", {}, "SIGSEGV")]
+)
 def test_a_crash_costs_one_task(node: NodeProcess, kind: str, payload: dict[str, int], words: str) -> None:
     task, other = a_task(kind, payload), a_task("t.double", {"n": 2})
     node.client.push(other)
@@ -111,7 +114,7 @@ def test_a_timeout_in_a_thread_is_reported_at_once_and_the_slot_is_replaced(node
         assert node.dispatcher.result_of(task.task_id).outcome == "timed_out"
     # All three threads are still out there, and the node works on.
     after = a_task("t.double", {"n": 4})
-    assert node.client.push(after)[0].status == "done"
+    assert node.run(after).outcome == "succeeded"
     # With as many stuck threads as slots, the next ones keep theirs.
     more = [a_task("t.stubborn", {"file": str(tmp_path / "go")}, timeout_seconds=0.2) for _ in range(3)]
     node.client.push(*more)
@@ -178,7 +181,8 @@ def test_a_command_gets_fields_as_whole_arguments_and_no_shell(node: NodeProcess
 
 
 @pytest.mark.parametrize(
-    "payload", [{"a": "--force", "b": 1}, {"a": "x"}, {"a": "x", "b": 1, "c": 2}, {"a": ["x"], "b": 1}, {"a": "\0", "b": 1}]
+    "payload",
+    [{"a": "--force", "b": 1}, {"a": "x"}, {"a": "x", "b": 1, "c": 2}, {"a": ["x"], "b": 1}, {"a": "\0", "b": 1}],
 )
 def test_a_command_refuses_payloads_that_are_not_safe(node: NodeProcess, payload: dict[str, object]) -> None:
     ended = node.run(a_task("c.echo", payload))

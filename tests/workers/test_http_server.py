@@ -159,5 +159,5 @@ def test_close_ends_open_connections_and_frees_the_port() -> None:
         server.close()
         leave.set()
         assert peer.recv(10) == b""
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=1)

@@ -18,7 +18,7 @@ import msgspec
 
 from workers.context import Level, TaskContext
 from workers.executor.commands import command_types
-from workers.executor.pipe import Done, Down, Line, Moved, Pipe, Ready, Run, Setup, Stop
+from workers.executor.pipe import Begun, Done, Down, Line, Moved, Pipe, Ready, Run, Setup, Stop
 from workers.executor.threads import AsyncLoop
 from workers.invoke import invoke
 from workers.loading import after_each_task, load_handlers
@@ -93,6 +93,7 @@ class Child:
                     context.deadline = time.monotonic() + run.seconds
                 self._context = context
                 self._apply_stop()
+            self._pipe.send(Begun())
             result = invoke(
                 self._types[run.task_type],
                 context,

@@ -58,6 +58,10 @@ class Ready(msgspec.Struct, tag="ready"):
     error: str = ""
 
 
+class Begun(msgspec.Struct, tag="begun"):
+    """The attempt is about to be run: from here on the end of the child is the end of the attempt."""
+
+
 class Line(msgspec.Struct, tag="line"):
     """One log line of the running attempt."""
 
@@ -79,7 +83,7 @@ class Done(msgspec.Struct, tag="done"):
 
 
 Down = Setup | Run | Stop
-Up = Ready | Line | Moved | Done
+Up = Ready | Begun | Line | Moved | Done
 
 
 class Pipe:

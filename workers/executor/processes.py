@@ -19,17 +19,34 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from workers.context import StopReason
 from workers.executor.job import Job
 from workers.executor.leftovers import ChildJournal
-from workers.executor.pipe import CommandSpec, Done, Line, Moved, Pipe, Ready, Run, Setup, Stop, Up, describe_status
+from workers.executor.pipe import (
+    Begun,
+    CommandSpec,
+    Done,
+    Line,
+    Moved,
+    Pipe,
+    Ready,
+    Run,
+    Setup,
+    Stop,
+    Up,
+    describe_status,
+)
 from workers.invoke import stopped
 from workers.protocol import TaskError, TaskResult
 
 logger = logging.getLogger(__name__)
+
+#: Children that a run may lose before it has begun, until something must be wrong with all of them.
+_MAX_CHILDREN_PER_RUN: Final = 3
 
 
 class ChildFailure(Exception):
@@ -94,6 +111,8 @@ class ProcessRunner:
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
         self._busy: dict[int, _Process] = {}
+        #: Jobs (by id) that were killed before they had a child.
+        self._doomed: set[int] = set()
         self._is_closed = False
 
     def end_leftovers(self) -> int:
@@ -103,10 +122,22 @@ class ProcessRunner:
     def run(self, job: Job) -> TaskResult:
         """Run in a child, started for it if none is free; a child that dies makes a ``crashed`` result."""
         try:
-            child = self._borrow(job)
+            for _ in range(_MAX_CHILDREN_PER_RUN):
+                result = self._run_in(self._borrow(job), job)
+                if result is not None:
+                    return result
         except ChildFailure as error:
             return _failed(job, "ChildFailure", str(error))
-        result = self._converse(child, job)
+        finally:
+            with self._lock:
+                self._busy.pop(id(job), None)
+                self._doomed.discard(id(job))
+        return _failed(job, "ChildFailure", "child processes end before they begin with the task")
+
+    def _run_in(self, child: _Process, job: Job) -> TaskResult | None:
+        """Run the job in this child; ``None``: the child was ended before it began, so another may try."""
+        conversation = _Conversation(child, job)
+        result = conversation.hold()
         with self._lock:
             self._busy.pop(id(job), None)
             # After a stop the child is not used again: its end takes along whatever the handler may have left running.
@@ -114,12 +145,16 @@ class ProcessRunner:
                 self._idle.append(child)
                 return result
         status = self._end(child)
+        if result is None and not conversation.has_begun and job.context.stop_reason is None:
+            return None
         return _crashed(job, status) if result is None else result
 
     def kill(self, job: Job) -> bool:
         """End the job's child at once. A job whose child is still starting is ended as soon as it has one."""
         with self._lock:
             child = self._busy.get(id(job))
+            if child is None:
+                self._doomed.add(id(job))
         if child is not None:
             child.kill()
         return True
@@ -139,11 +174,21 @@ class ProcessRunner:
     def _borrow(self, job: Job) -> _Process:
         child = self._take_idle()
         if child is None:
-            child = self._spawner.submit(self._spawn).result()
-            self._journal.add(child.process.pid)
-            self._greet(child)
+            child = self._start()
         with self._lock:
             self._busy[id(job)] = child
+            is_doomed = id(job) in self._doomed or self._is_closed
+        if is_doomed:
+            child.kill()
+        return child
+
+    def _start(self) -> _Process:
+        try:
+            child = self._spawner.submit(self._spawn).result()
+        except RuntimeError:
+            raise ChildFailure("the node is ending") from None
+        self._journal.add(child.process.pid)
+        self._greet(child)
         return child
 
     def _take_idle(self) -> _Process | None:
@@ -193,39 +238,51 @@ class ProcessRunner:
         why = ready.error if isinstance(ready, Ready) else f"it ended with {describe_status(status)}"
         raise ChildFailure(f"a child process could not load the handlers: {why}")
 
-    def _converse(self, child: _Process, job: Job) -> TaskResult | None:
-        """Have the child run the job; ``None``: it ended without an answer."""
-        context = job.context
 
-        def pass_on(reason: StopReason) -> None:
-            # If the child is gone, the receiving side below sees it.
-            with contextlib.suppress(OSError):
-                child.pipe.send(Stop(job.task_id, job.attempt, reason))
+class _Conversation:
+    """What is said between the node and a child over one run."""
 
+    def __init__(self, child: _Process, job: Job) -> None:
+        self._pipe = child.pipe
+        self._job = job
+        self.has_begun = False
+
+    def hold(self) -> TaskResult | None:
+        """Have the child run the job; ``None``: the child ended without an answer."""
+        job, context = self._job, self._job.context
+        run = Run(
+            task_id=job.task_id,
+            attempt=job.attempt,
+            max_attempts=context.max_attempts,
+            task_type=job.type.name,
+            payload=bytes(job.payload),
+            seconds=context.remaining_seconds,
+        )
         try:
-            child.pipe.send(
-                Run(
-                    task_id=job.task_id,
-                    attempt=job.attempt,
-                    max_attempts=context.max_attempts,
-                    task_type=job.type.name,
-                    payload=bytes(job.payload),
-                    seconds=context.remaining_seconds,
-                )
-            )
-            context.on_stop(pass_on)
-            while (message := child.pipe.receive()) is not None:
+            self._pipe.send(run)
+            context.on_stop(self._pass_on)
+            while (message := self._pipe.receive()) is not None:
                 if isinstance(message, Done):
                     return msgspec.json.decode(message.result, type=TaskResult)
-                if isinstance(message, Line):
-                    context.write_line(message.level, message.text, ())
-                elif isinstance(message, Moved):
-                    context.progress(message.fraction, message.message)
+                self._take_in(message)
         except (OSError, msgspec.DecodeError):
             logger.debug("the child of task %s went away", job.task_id, exc_info=True)
         finally:
             context.on_stop(None)
         return None
+
+    def _take_in(self, message: Up) -> None:
+        if isinstance(message, Line):
+            self._job.context.write_line(message.level, message.text, ())
+        elif isinstance(message, Moved):
+            self._job.context.progress(message.fraction, message.message)
+        elif isinstance(message, Begun):
+            self.has_begun = True
+
+    def _pass_on(self, reason: StopReason) -> None:
+        # If the child is gone, the receiving side sees it.
+        with contextlib.suppress(OSError):
+            self._pipe.send(Stop(self._job.task_id, self._job.attempt, reason))
 
 
 def _crashed(job: Job, status: int) -> TaskResult:

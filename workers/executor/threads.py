@@ -66,7 +66,7 @@ class ThreadRunner:
             job.type, job.context, job.payload, run_async=self._async.run, max_result_bytes=self._max_result_bytes
         )
 
-    def kill(self, job: Job) -> bool:  # noqa: ARG002 - the protocol of runners
+    def kill(self, job: Job) -> bool:
         """Threads cannot be killed."""
         return False
 

@@ -206,7 +206,7 @@ def is_prime(number: int) -> bool:
 def flaky(context: TaskContext, probability: float = 0.5, seed: str | int | None = None) -> dict[str, int]:
     """Fail with a given probability; with a seed, the same attempts fail every time."""
     source = f"{seed}:{context.attempt}" if seed is not None else None
-    if random.Random(source).random() < probability:  # noqa: S311 - a coin, no secret
+    if random.Random(source).random() < probability:
         raise FlakyError(f"attempt {context.attempt} failed, as it does with probability {probability:g}")
     return {"attempt": context.attempt}
 
