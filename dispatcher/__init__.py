@@ -1,0 +1,1 @@
+"""The dispatcher: takes tasks, chooses nodes, pushes, watches, records."""

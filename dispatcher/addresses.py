@@ -14,6 +14,8 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_URL_CHARS = 500
+#: The last printable ASCII character.
+_LAST_ASCII = "~"
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -33,7 +35,7 @@ class NodeAddress(NamedTuple):
 
 def parse(url: str) -> NodeAddress:
     """Take a node's URL apart. Raises ``AddressRefused`` for anything but ``http(s)://host[:port][/path]``."""
-    if len(url) > MAX_URL_CHARS or any(ch <= " " or ch in '\\"<>^`{|}' or ord(ch) > 126 for ch in url):
+    if len(url) > MAX_URL_CHARS or any(ch <= " " or ch in '\\"<>^`{|}' or ch > _LAST_ASCII for ch in url):
         raise AddressRefused("the address is too long or has characters that no URL has")
     try:
         parts = urlsplit(url)
@@ -71,7 +73,7 @@ def resolve(address: NodeAddress) -> str:
 
 def is_allowed(text: str) -> bool:
     """Whether an IP address is in an allowed network and of no kind that a node can never have."""
-    address = _unwrapped(ipaddress.ip_address(text.split("%")[0]))
+    address = _unwrapped(ipaddress.ip_address(text.split("%", maxsplit=1)[0]))
     never = address.is_link_local or address.is_multicast or address.is_unspecified
     return not never and any(address in network for network in _networks(conf().node_networks))
 

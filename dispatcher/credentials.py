@@ -20,6 +20,8 @@ PREFIXES = {Credential.Kind.API: "tdk_", Credential.Kind.ENROLMENT: "tde_", Cred
 _KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
 #: 256 bits, as URL-safe text.
 _SECRET_BYTES = 32
+#: Longer than any token that was ever issued.
+_MAX_TOKEN_CHARS = 100
 #: Characters of a token that are stored and shown to recognise it by.
 _SHOWN = 12
 #: ``last_used_at`` is written at most this often per token.
@@ -58,7 +60,7 @@ def issue_node_credential(*, name: str, actor: str, now: datetime) -> str:
 def authenticate(token: str, *, now: datetime) -> Credential | None:
     """The live credential behind a token, with its user and node; None if it is unknown, expired or revoked."""
     kind = _KINDS.get(token[:4])
-    if kind is None or len(token) > 100:
+    if kind is None or len(token) > _MAX_TOKEN_CHARS:
         return None
     credential = (
         Credential.objects.select_related("user", "node")

@@ -1,7 +1,7 @@
 """The catalogue of what can happen: one typed class per event, one name for feed, websocket, webhook and audit.
 
-A change-feed row holds one event: ``kind`` names the class, ``body`` is its JSON. Events carry small facts (ids, states,
-lanes, nodes, times), never payloads or results. Names are ``noun.past_tense``. Knows no Django.
+A change-feed row holds one event: ``kind`` names the class, ``body`` is its JSON. Events carry small facts (ids,
+states, lanes, nodes, times), never payloads or results. Names are ``noun.past_tense``. Knows no Django.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class TasksLogged(Event, frozen=True):
 
 
 class ResultsRefused(Event, frozen=True):
-    """Results that came after another attempt had taken over: [task_id, attempt, node_id, outcome]. Kept for the record."""
+    """Results that came after another attempt had taken over: [task_id, attempt, node_id, outcome]."""
 
     kind: ClassVar[str] = "results.refused"
     rows: list[tuple[int, int, int, str]]

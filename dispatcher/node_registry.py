@@ -135,7 +135,7 @@ def take_offline(node_ids: Sequence[int], *, now: datetime) -> None:
 
 
 def extend_leases(*, until: datetime) -> int:
-    """Give every node that counts as alive a lease of at least ``until`` (after a pause of our own). Returns how many."""
+    """Give every node that counts as alive a lease until then at least (after a pause of our own); how many."""
     alive = Node.objects.exclude(state=NodeState.OFFLINE)
     return alive.filter(lease_expires_at__lt=until).update(lease_expires_at=until)
 

@@ -24,9 +24,7 @@ def ensure(names: Iterable[str], *, now: datetime, actor: str = "") -> None:
         create(name, now=now, actor=actor)
 
 
-def create(
-    name: str, *, now: datetime, actor: str = "", policy: str = DEFAULT_POLICY, description: str = ""
-) -> Queue:
+def create(name: str, *, now: datetime, actor: str = "", policy: str = DEFAULT_POLICY, description: str = "") -> Queue:
     """Make the queue, or return it if it exists already (someone else may have been first)."""
     with transaction.atomic():
         queue, made = Queue.objects.get_or_create(
@@ -59,9 +57,7 @@ def resume(name: str, *, actor: str, now: datetime) -> Queue:
     return queue
 
 
-def edit(
-    name: str, *, actor: str, now: datetime, policy: str | None = None, description: str | None = None
-) -> Queue:
+def edit(name: str, *, actor: str, now: datetime, policy: str | None = None, description: str | None = None) -> Queue:
     """Change the policy or the description."""
     with transaction.atomic():
         queue = _locked(name)

@@ -31,9 +31,7 @@ def prune_companions(*, now: datetime) -> bool:
         [
             _delete(Change.objects.filter(old_feed | old_audit, id__lt=passed).order_by("id")),
             _delete(MinuteRollup.objects.filter(minute__lt=now - timedelta(days=settings.keep_rollup_days))),
-            _delete(
-                IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=settings.keep_idempotency_days))
-            ),
+            _delete(IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=settings.keep_idempotency_days))),
             _delete(EngineProcess.objects.filter(last_seen_at__lt=now - ENGINE_GONE)),
         ]
     )
@@ -41,5 +39,5 @@ def prune_companions(*, now: datetime) -> bool:
 
 def _delete(rows: models.QuerySet[Any]) -> bool:
     ids = list(rows.values_list("pk", flat=True)[:BATCH])
-    rows.model._base_manager.filter(pk__in=ids).delete()
+    rows.model.objects.filter(pk__in=ids).delete()
     return len(ids) == BATCH

@@ -1,4 +1,4 @@
-"""Reading the facts that decisions are made from. One conversion from rows to the frozen views of the scheduling core."""
+"""Reading the facts that decisions are made from: the one conversion from rows to the views of the scheduling core."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ class Pool:
 def read_pool(now: datetime) -> Pool:
     """All nodes that have ever registered, and all queues."""
     queues = {
-        queue.name: QueueView(
-            queue.name, paused=queue.is_paused, policy=queue.policy, pause_reason=queue.pause_reason
-        )
+        queue.name: QueueView(queue.name, paused=queue.is_paused, policy=queue.policy, pause_reason=queue.pause_reason)
         for queue in Queue.objects.all()
     }
     return Pool(tuple(Node.objects.exclude(boot_id="").order_by("id")), queues, now)

@@ -38,7 +38,7 @@ class Waker:
         self._seen_version = 0
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds; True if something was committed since the last call, False if not or stopped."""
+        """Wait up to ``timeout`` seconds; True if something was committed since the last call, False otherwise."""
         if connection.vendor == "postgresql":
             return self._wait_for_notification(timeout)
         return self._wait_for_version(timeout)

@@ -30,6 +30,7 @@ HEADER_TIMESTAMP: Final = "X-Taskdist-Timestamp"
 HEADER_SIGNATURE: Final = "X-Taskdist-Signature"
 #: How far the two clocks may differ before a signature is refused, in seconds.
 SIGNATURE_WINDOW_SECONDS: Final = 300
+_MAX_TIMESTAMP_CHARS: Final = 12
 
 #: A node answers a push at the latest after this time; tasks done by then travel back in the answer itself.
 INLINE_RESULT_MS: Final = 10
@@ -65,7 +66,7 @@ class Message(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Base of all messages: keyword-only, defaults left out on the wire."""
 
 
-class AttemptRef(Message, frozen=True):
+class AttemptRef(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One attempt of one task; ``attempt`` counts from 1 and rises at every claim: it is the fence."""
 
     task_id: str
@@ -121,6 +122,8 @@ class Held(Message):
 
 
 class Heartbeat(Message):
+    """A node lives, and holds these."""
+
     boot_id: str
     held: list[Held] = []
     free_slots: int = 0
@@ -129,6 +132,8 @@ class Heartbeat(Message):
 
 
 class HeartbeatReply(Message):
+    """What the node shall do."""
+
     status: DesiredStatus = "run"
     heartbeat_seconds: float = 5.0
     #: Asked to be cancelled: stop the run and report ``cancelled``.
@@ -138,6 +143,8 @@ class HeartbeatReply(Message):
 
 
 class TaskError(Message):
+    """An exception, as text."""
+
     type: str
     message: str = ""
     traceback: str = ""
@@ -160,12 +167,16 @@ class TaskResult(Message):
 
 
 class Started(Message):
+    """An attempt that has been running for a while."""
+
     task_id: str
     attempt: int
     running_ms: float = 0.0
 
 
 class Progress(Message):
+    """How far an attempt is."""
+
     task_id: str
     attempt: int
     #: 0.0 to 1.0, or None when unknown.
@@ -198,18 +209,24 @@ class Report(Message):
 
 
 class Verdict(Message):
+    """What became of one result."""
+
     task_id: str
     attempt: int
     verdict: VerdictWord
 
 
 class ReportReply(Message):
+    """The answer to a report, item by item."""
+
     verdicts: list[Verdict] = []
     cancel: list[AttemptRef] = []
     superseded: list[AttemptRef] = []
 
 
 class PushTask(Message):
+    """One claimed task."""
+
     task_id: str
     attempt: int
     type: str
@@ -229,6 +246,8 @@ class Push(Message):
 
 
 class PushItem(Message):
+    """What the node made of one task."""
+
     task_id: str
     attempt: int
     status: PushWord
@@ -238,6 +257,8 @@ class PushItem(Message):
 
 
 class PushReply(Message):
+    """The answer to a push, item by item."""
+
     items: list[PushItem]
 
 
@@ -269,6 +290,8 @@ class Control(Message):
 
 
 class Resolved(Message):
+    """What the node knows of one attempt."""
+
     task_id: str
     attempt: int
     state: Literal["held", "running", "finished", "tombstoned"]
@@ -276,6 +299,8 @@ class Resolved(Message):
 
 
 class ControlReply(Message):
+    """The answer to orders."""
+
     resolved: list[Resolved] = []
 
 
@@ -291,8 +316,8 @@ def sign(key: str, *, message_id: str, timestamp: int, method: str, path: str, b
 def is_signed(
     key: str, signature: str, *, message_id: str, timestamp: str, method: str, path: str, body: bytes, now: float
 ) -> bool:
-    """Whether ``signature`` is right for the raw ``body`` and no older (or newer) than the window. ``now``: Unix seconds."""
-    if not key or not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
+    """Whether ``signature`` is right for the raw ``body`` and within the window around ``now`` (Unix seconds)."""
+    if not key or not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > _MAX_TIMESTAMP_CHARS:
         return False
     if abs(now - int(timestamp)) > SIGNATURE_WINDOW_SECONDS:
         return False

@@ -25,6 +25,8 @@ class OutcomeUnknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """A node's answer, whatever its status."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -88,6 +90,7 @@ class NodeClient:
         timed = TimedSocket(raw)
         connection = http.client.HTTPConnection(address.host, address.port)
         connection.auto_open = 0
-        connection.sock = timed  # type: ignore[assignment]  # it offers what http.client uses of a socket
+        # It offers what http.client uses of a socket.
+        connection.sock = timed
         self._connection, self._socket = connection, timed
         return connection, timed

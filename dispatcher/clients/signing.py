@@ -11,9 +11,7 @@ from workers import protocol
 def signed_headers(key: str, *, method: str, path: str, body: bytes) -> dict[str, str]:
     """The headers that prove to the node that the dispatcher sent this body to this path just now."""
     message_id, timestamp = secrets.token_hex(12), int(time.time())
-    signature = protocol.sign(
-        key, message_id=message_id, timestamp=timestamp, method=method, path=path, body=body
-    )
+    signature = protocol.sign(key, message_id=message_id, timestamp=timestamp, method=method, path=path, body=body)
     return {
         protocol.HEADER_ID: message_id,
         protocol.HEADER_TIMESTAMP: str(timestamp),

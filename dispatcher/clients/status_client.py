@@ -25,11 +25,13 @@ class GuardedAdapter(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Check the certificate against the name, although the connection goes to an IP address."""
         if self._address.scheme == "https":
             kwargs.update(server_hostname=self._address.host, assert_hostname=self._address.host)
         super().init_poolmanager(*args, **kwargs)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Resolve and check, then send to that address. Raises ``AddressRefused``."""
         address = self._address
         ip = addresses.resolve(address)
         literal = f"[{ip}]" if ":" in ip else ip
@@ -59,6 +61,7 @@ class StatusClient:
         return self._ask("POST", "/control", body)
 
     def close(self) -> None:
+        """Close the connection."""
         self._session.close()
 
     def _ask(self, method: str, path: str, body: bytes) -> bytes:
@@ -94,5 +97,3 @@ def _read(response: requests.Response, deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise StatusUnavailable("took too long to answer")
     return b"".join(parts)
-
-

@@ -20,20 +20,23 @@ class TimedSocket:
         self._deadline = deadline
 
     def sendall(self, data: bytes) -> None:
+        """Send all of it, or ``TimeoutError``."""
         # A timeout counts for the whole of sendall, not for each part.
         self._sock.settimeout(self._left())
         self._sock.sendall(data)
 
     def recv_into(self, buffer: Any) -> int:
+        """Receive what is there, waiting no longer than the deadline."""
         self._sock.settimeout(self._left())
         return self._sock.recv_into(buffer)
 
     def makefile(self, mode: str, *args: Any, **kwargs: Any) -> io.BufferedReader:
+        """A buffered reader whose reads are under the deadline."""
         return io.BufferedReader(_Reader(self))
 
     def is_idle(self) -> bool:
         """Whether the other side has neither closed nor sent anything unasked; only then may the socket be reused."""
-        self._sock.setblocking(False)
+        self._sock.settimeout(0)
         try:
             self._sock.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
@@ -43,6 +46,7 @@ class TimedSocket:
         return False
 
     def close(self) -> None:
+        """Close the socket."""
         self._sock.close()
 
     def _left(self) -> float:

@@ -13,10 +13,42 @@ NUM_IMAGE_FOLDERS = 4
 IMAGES_PER_FOLDER = 3
 IMAGE_SIZE = (640, 400)
 
-_WORDS = (
-    "queue node task lane lease claim push poll sweep fold batch slot result retry backoff jitter breaker policy "
-    "drain label gauge ledger outbox token fence epoch cursor shard river harbour lantern copper meadow signal"
-).split()
+_WORDS = [
+    "queue",
+    "node",
+    "task",
+    "lane",
+    "lease",
+    "claim",
+    "push",
+    "poll",
+    "sweep",
+    "fold",
+    "batch",
+    "slot",
+    "result",
+    "retry",
+    "backoff",
+    "jitter",
+    "breaker",
+    "policy",
+    "drain",
+    "label",
+    "gauge",
+    "ledger",
+    "outbox",
+    "token",
+    "fence",
+    "epoch",
+    "cursor",
+    "shard",
+    "river",
+    "harbour",
+    "lantern",
+    "copper",
+    "meadow",
+    "signal",
+]
 
 
 def make_material(root: Path) -> None:

@@ -35,7 +35,8 @@ class Assigner(Loop):
         cancel: Callable[[Sequence[tuple[int, int, int]]], None],
     ) -> None:
         """``push`` takes over claimed tasks after their claim has committed, ``cancel`` requests to cancel (task id,
-        attempt, node id). Neither may block."""
+        attempt, node id). Neither may block.
+        """
         super().__init__(interval=conf().assign_seconds)
         self._push = push
         self._cancel = cancel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from http import HTTPStatus
 
 import msgspec
 
@@ -20,38 +21,39 @@ MAX_PAUSE_SECONDS = 60.0
 #: A refused signature will not get better by itself soon.
 CREDENTIAL_PAUSE_SECONDS = 30.0
 
+_PAUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
 #: Reasons of a rejection that say nothing against the node.
 _NO_BLAME = frozenset({"full", "draining"})
 
 _replies = msgspec.json.Decoder(protocol.PushReply)
 
 
-def take_in(
-    answer: Answer, tasks: Sequence[Claimed], *, node_id: int, now: datetime
-) -> list[protocol.AttemptRef]:
-    """Act on a node's answer to a push. Returns the inline results that are safe now, to be acknowledged to the node."""
-    if answer.status == 202:
+def take_in(answer: Answer, tasks: Sequence[Claimed], *, node_id: int, now: datetime) -> list[protocol.AttemptRef]:
+    """Act on a node's answer to a push. Returns the inline results that are safe now, to be acknowledged."""
+    if answer.status == HTTPStatus.ACCEPTED:
         node_registry.clear_push_failures(node_id)
         return _take_in_items(_replies.decode(answer.body).items, tasks, node_id=node_id, now=now)
-    if answer.status in (429, 503):
+    if answer.status in _PAUSES:
         give_back(tasks, AttemptOutcome.RELEASED, f"the node asked for a pause ({answer.status})", now=now)
         seconds = retry_after(answer.headers)
         node_registry.hold(node_id, seconds=seconds, reason="asked for a pause", now=now, failed=False)
         return []
     reason = f"the node answered {answer.status} to a push"
     give_back(tasks, AttemptOutcome.RELEASED, reason, now=now)
-    if answer.status != 409:
-        # 409: its program was started anew, it will register in a moment.
-        pause = CREDENTIAL_PAUSE_SECONDS if answer.status in (401, 403) else MAX_PAUSE_SECONDS / 12
+    if answer.status != HTTPStatus.CONFLICT:
+        # Conflict: its program was started anew, it will register in a moment.
+        pause = CREDENTIAL_PAUSE_SECONDS if answer.status in _REFUSALS else MAX_PAUSE_SECONDS / 12
         node_registry.hold(node_id, seconds=pause, reason=reason, now=now, failed=True)
     return []
 
 
 def take_in_tutorial(answer: Answer, task: Claimed, *, node_id: int, now: datetime) -> None:
     """The same for a node written to the tutorial: any 2xx means that it has the task and runs it."""
-    if 200 <= answer.status < 300:
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         lifecycle.start([Start(task.id, task.attempt, now, now)], node_id=node_id, now=now)
-    elif answer.status in (429, 503):
+    elif answer.status in _PAUSES:
         take_in(answer, [task], node_id=node_id, now=now)
     else:
         give_back([task], AttemptOutcome.REJECTED, f"the node answered {answer.status}", now=now)

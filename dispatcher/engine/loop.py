@@ -37,8 +37,8 @@ class Loop(ABC):
     """A background loop with one thread.
 
     Subclasses implement ``run_once``. The base owns the thread, the waiting, the error boundary (an exception is logged
-    and the pass repeated after a growing pause) and the database connection. ``start`` and ``stop`` may be called in any
-    order and any number of times; a stopped loop does not start again.
+    and the pass repeated after a growing pause) and the database connection. ``start`` and ``stop`` may be called in
+    any order and any number of times; a stopped loop does not start again.
     """
 
     #: For logs, health reports and thread names.
@@ -60,7 +60,7 @@ class Loop(ABC):
     def run_once(self, now: datetime) -> bool:
         """One pass. True if there is more to do at once (a batch was full)."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most loops hold nothing
         """Give back what the loop's thread holds; called by that thread at its end."""
 
     def start(self) -> None:
@@ -72,7 +72,7 @@ class Loop(ABC):
                 self._thread.start()
 
     def stop(self, timeout: float | None = None) -> bool:
-        """End the loop after its current pass; True if its thread has ended within ``timeout`` seconds (None: do not wait)."""
+        """End the loop after its current pass; True if its thread ended within ``timeout`` s (None: do not wait)."""
         self._stop.set()
         self._wake.set()
         with self._guard:
@@ -95,6 +95,7 @@ class Loop(ABC):
 
     @property
     def is_stopping(self) -> bool:
+        """Whether the loop was told to stop."""
         return self._stop.is_set()
 
     def _run(self) -> None:

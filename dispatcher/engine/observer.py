@@ -20,8 +20,8 @@ SAVE_EVERY = timedelta(seconds=10)
 class Observer:
     """Follows the feed and keeps ``Experience``. Belongs to the assigner's thread.
 
-    After a restart it goes on from what was saved at most ``SAVE_EVERY`` ago; what ended in between is not learned from,
-    which costs a little knowledge and no correctness.
+    After a restart it goes on from what was saved at most ``SAVE_EVERY`` ago; what ended in between is not learned
+    from, which costs a little knowledge and no correctness.
     """
 
     def __init__(self) -> None:

@@ -54,6 +54,7 @@ class Poller(Loop):
         return False
 
     def close(self) -> None:
+        """Wait for the requests in flight."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _poll(self, node: Node) -> None:
@@ -94,9 +95,7 @@ class Poller(Loop):
         _settle(reply.resolved, node, timezone.now())
 
 
-def _take_results(
-    finished: Sequence[protocol.TaskResult], node: Node, now: datetime
-) -> list[protocol.AttemptRef]:
+def _take_results(finished: Sequence[protocol.TaskResult], node: Node, now: datetime) -> list[protocol.AttemptRef]:
     """Record results that the node could not report itself; all of them are safe, or of no use, afterwards."""
     lifecycle.record_results(finished, node_id=node.pk, now=now)
     return [protocol.AttemptRef(task_id=item.task_id, attempt=item.attempt) for item in finished]

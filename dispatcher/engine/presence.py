@@ -51,4 +51,5 @@ class Presence(Loop):
         return False
 
     def close(self) -> None:
+        """Remove the row."""
         EngineProcess.objects.filter(id=self._id).delete()

@@ -85,7 +85,7 @@ class Pusher(Loop):
         self.wake()
 
     def cancel(self, rows: Sequence[tuple[int, int, int]]) -> None:
-        """Queue requests to cancel (task id, attempt, node id). Does not block; heartbeats repeat them if they get lost."""
+        """Queue requests to cancel (task id, attempt, node id). Does not block; heartbeats repeat lost ones."""
         with self._lock:
             for task_id, attempt, node_id in rows:
                 channel = self._channels.setdefault(node_id, _Channel(node_id))

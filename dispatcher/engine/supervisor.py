@@ -37,7 +37,15 @@ class Engine:
         poller = Poller()
         pusher = Pusher(on_unknown=poller.wake)
         # In the order in which they are stopped: first what makes work for the others.
-        self._loops: list[Loop] = [Assigner(pusher.push, pusher.cancel), Stager(), pusher, poller, Sweeper(), Rollup(), Pruner()]
+        self._loops: list[Loop] = [
+            Assigner(pusher.push, pusher.cancel),
+            Stager(),
+            pusher,
+            poller,
+            Sweeper(),
+            Rollup(),
+            Pruner(),
+        ]
         self._loops.append(Presence(list(self._loops)))
 
     def run(self) -> int:

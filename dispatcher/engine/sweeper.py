@@ -1,4 +1,4 @@
-"""Looks at leases and deadlines: silent nodes, attempts of earlier starts, overdue attempts, tasks past their deadline."""
+"""Looks at leases and deadlines: of nodes, of attempts, of tasks that were not started in time."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from dispatcher.states import NodeState
 
 logger = logging.getLogger(__name__)
 
+EXPIRE_BATCH = 1000
+
 
 class Sweeper(Loop):
     """Safe to run in several engines: every change is conditional."""
@@ -36,7 +38,7 @@ class Sweeper(Loop):
         self._sweep_nodes(now)
         lifecycle.lose_stale(now=now)
         lifecycle.lose_overdue(now=now)
-        return lifecycle.expire(now=now) >= 1000
+        return lifecycle.expire(now=now, limit=EXPIRE_BATCH) >= EXPIRE_BATCH
 
     def _sweep_nodes(self, now: datetime) -> None:
         settings = conf()
@@ -73,6 +75,4 @@ class Sweeper(Loop):
 def _pulse(node: Node) -> health.Pulse:
     # Both are set together with the state (a constraint of the table); the fallback is never reached.
     seen = node.last_seen_at or timezone.now()
-    return health.Pulse(
-        node.pk, NodeState(node.state), seen.timestamp(), (node.lease_expires_at or seen).timestamp()
-    )
+    return health.Pulse(node.pk, NodeState(node.state), seen.timestamp(), (node.lease_expires_at or seen).timestamp())

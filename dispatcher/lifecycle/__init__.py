@@ -1,8 +1,8 @@
 """The only writer of task state.
 
-One function per transition, verb-named, keyword-only, taking ``now``, working on a batch. Each is a conditional update on
-the expected state, the attempt number and the node; rows that do not match were moved by someone else, which is a normal
-outcome and never raised. The same transaction writes one change-feed row for the whole batch.
+One function per transition, verb-named, keyword-only, taking ``now``, working on a batch. Each is a conditional update
+on the expected state, the attempt number and the node; rows that do not match were moved by someone else, which is a
+normal outcome and never raised. The same transaction writes one change-feed row for the whole batch.
 """
 
 from dispatcher.lifecycle.claiming import claim, start

@@ -31,7 +31,12 @@ def claim(claims: Sequence[Claim], *, now: datetime) -> list[Claimed]:
         _append(
             [
                 TaskChange(
-                    task.id, TaskState.QUEUED.value, TaskState.DISPATCHED.value, task.attempt, task.lane_id, task.node_id
+                    task.id,
+                    TaskState.QUEUED.value,
+                    TaskState.DISPATCHED.value,
+                    task.attempt,
+                    task.lane_id,
+                    task.node_id,
                 )
                 for task in taken
             ],

@@ -62,8 +62,7 @@ def succeed(successes: Sequence[Success], *, node_id: int, run_ms: dict[int, flo
             late = _lost_before(successes, {row.id for _, row in moved}, node_id)
             for state in WAITING if late else ():
                 moved += [
-                    (state, row)
-                    for row in statements().succeed(late, node_id=node_id, now=now, states=[state.value])
+                    (state, row) for row in statements().succeed(late, node_id=node_id, now=now, states=[state.value])
                 ]
         changes = [
             TaskChange(
@@ -137,9 +136,7 @@ def _ending(task: Task, row: FailedAttempt, now: datetime, rng: random.Random) -
     )
 
 
-def _where_next(
-    task: Task, row: FailedAttempt, now: datetime, rng: random.Random
-) -> tuple[TaskState, datetime | None]:
+def _where_next(task: Task, row: FailedAttempt, now: datetime, rng: random.Random) -> tuple[TaskState, datetime | None]:
     settings = conf()
     if row.outcome is AttemptOutcome.CANCELLED or task.cancel_requested_at is not None:
         return TaskState.CANCELLED, None

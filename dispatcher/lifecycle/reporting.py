@@ -38,15 +38,13 @@ def record_report(report: protocol.Report, *, node_id: int, now: datetime) -> pr
     return protocol.ReportReply(verdicts=verdicts, cancel=cancel, superseded=superseded)
 
 
-def record_results(
-    results: Sequence[protocol.TaskResult], *, node_id: int, now: datetime
-) -> list[protocol.Verdict]:
+def record_results(results: Sequence[protocol.TaskResult], *, node_id: int, now: datetime) -> list[protocol.Verdict]:
     """Record the ends of attempts, once each; a verdict per item in the order given. Items are of the node ``node_id``.
 
     One transaction for the whole batch. A task id that is no number is ``unknown``.
     """
     ids = [int(item.task_id) if item.task_id.isascii() and item.task_id.isdigit() else -1 for item in results]
-    # A batch may name a task twice (a replayed outbox); only the first of a kind is applied, the rest are compared after.
+    # A batch may name a task twice (a replayed outbox): the first is applied, the rest are compared afterwards.
     successes: dict[int, Success] = {}
     failures: dict[int, FailedAttempt] = {}
     run_ms: dict[int, float] = {}
@@ -168,7 +166,7 @@ def _keep_refused(refused: Sequence[tuple[int, protocol.TaskResult]], node_id: i
         )
         for task_id, item in refused
     )
-    rows = [(task_id, item.attempt, node_id, item.outcome) for task_id, item in refused]
+    rows = [(task_id, item.attempt, node_id, str(item.outcome)) for task_id, item in refused]
     Change.objects.append(ResultsRefused(rows=rows), now=now)
 
 
@@ -185,9 +183,7 @@ def _record_starts(
     return compare({task_id: item.attempt for task_id, item in refs.items()}, node_id=node_id)
 
 
-def compare(
-    held: Mapping[int, int], *, node_id: int
-) -> tuple[list[protocol.AttemptRef], list[protocol.AttemptRef]]:
+def compare(held: Mapping[int, int], *, node_id: int) -> tuple[list[protocol.AttemptRef], list[protocol.AttemptRef]]:
     """What a node that holds these attempts (task id → attempt) shall do: those superseded, and those to cancel.
 
     An attempt that was given up while its task still waits for the next one is neither: it may yet come first.

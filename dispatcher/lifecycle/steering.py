@@ -26,7 +26,7 @@ class CancelResult(msgspec.Struct, frozen=True):
 
 
 def cancel(task_ids: Sequence[int], *, actor: str, now: datetime) -> CancelResult:
-    """scheduled | queued → cancelled at once; a task that a node has is asked for, and its node decides in time or not."""
+    """scheduled | queued → cancelled at once; for a task that a node has, the node is asked, and may be too late."""
     with transaction.atomic():
         tasks = list(_locked(Task.objects.filter(id__in=task_ids)))
         waiting = [task for task in tasks if task.state in WAITING]
@@ -73,13 +73,15 @@ def expire(*, now: datetime, limit: int = 1000) -> int:
 
 
 class Pruned(msgspec.Struct, frozen=True):
+    """What one window of pruning did."""
+
     deleted: int
     #: Where to go on, or None when everything old enough has been looked at.
     next_after_id: int | None
 
 
 def prune(*, finished_before: datetime, now: datetime, after_id: int = 0, window: int = 5000) -> Pruned:
-    """Delete tasks that ended before then, with all that belongs to them, among the ``window`` oldest above ``after_id``.
+    """Delete tasks that ended before then, with all that is theirs, among the ``window`` oldest above ``after_id``.
 
     Ids rise with the time of creation and nothing ends before it is created, so the walk stops at the first window
     that begins too late: nothing here ever scans the table.

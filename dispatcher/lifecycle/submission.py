@@ -91,6 +91,8 @@ def _submit(specs: Sequence[TaskSpec], submitted_by: str, now: datetime) -> list
 
 
 class RetryResult(msgspec.Struct, frozen=True):
+    """What became of the tasks that were to be retried."""
+
     #: Old task id → new task id.
     created: dict[int, int]
     not_finished: list[int]
@@ -174,7 +176,7 @@ def _row(task_id: int, lane_id: int, spec: TaskSpec, submitted_by: str, now: dat
 
 
 def _known_keys(specs: Sequence[TaskSpec], submitted_by: str) -> dict[int, int]:
-    """Index → id of the task made earlier with its key; or -(index + 1) of the first in this batch with the same key."""
+    """Index → id of the task made earlier with its key; or -(index + 1) of the first in this batch with that key."""
     wanted = {index: _full_key(submitted_by, spec) for index, spec in enumerate(specs) if spec.idempotency_key}
     if not wanted:
         return {}

@@ -20,8 +20,8 @@ def _t(sources: tuple[TaskState, ...], targets: tuple[TaskState, ...]) -> Transi
     return Transition(frozenset(sources), frozenset(targets))
 
 
-#: By the name of the function, or of the outcome that ``end`` was given. A late first success is welcome: ``succeed`` also
-#: starts from scheduled and queued, where the task waits for its next attempt because the node was thought lost.
+#: By the name of the function, or of what ``end`` was told. A late first success is welcome: ``succeed`` also starts
+#: from scheduled and queued, where the task waits for its next attempt because the node was thought lost.
 TRANSITIONS: dict[str, Transition] = {
     "submit": _t((), (S.QUEUED, S.SCHEDULED)),
     "stage": _t((S.SCHEDULED,), (S.QUEUED,)),

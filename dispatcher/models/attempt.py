@@ -1,4 +1,4 @@
-"""What accompanies a task: ended attempts, progress, log lines, tags, idempotency keys. Written by ``dispatcher.lifecycle``."""
+"""What accompanies a task: ended attempts, progress, log lines, tags, keys. Written by ``dispatcher.lifecycle``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ class Attempt(models.Model):
     The attempt that ended a task well is on the task row itself.
     """
 
-    task = models.ForeignKey(Task, models.DO_NOTHING, db_constraint=False, verbose_name=_("task"), related_name="attempts")
+    task = models.ForeignKey(
+        Task, models.DO_NOTHING, db_constraint=False, verbose_name=_("task"), related_name="attempts"
+    )
     number = models.IntegerField(_("attempt"))
     node = models.ForeignKey("dispatcher.Node", models.DO_NOTHING, null=True, db_constraint=False, db_index=False)
     outcome = models.CharField(_("outcome"), max_length=20, choices=OUTCOME_CHOICES)
@@ -40,6 +42,7 @@ class Attempt(models.Model):
 
     @property
     def error_map(self) -> dict[str, Any] | None:
+        """{type, message, traceback}, if the attempt failed with an error."""
         error: dict[str, Any] | None = json.loads(self.error) if self.error else None
         return error
 

@@ -11,12 +11,13 @@ from django.db.models import Max
 
 from dispatcher.models.feed import Change
 
-
 #: How far behind the newest id an open transaction's id may lie, for a reader that starts at the end.
 RECENT_IDS = 2000
 
 
 class ChangeRow(NamedTuple):
+    """One row of the feed."""
+
     id: int
     at: datetime
     kind: str

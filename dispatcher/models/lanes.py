@@ -11,6 +11,8 @@ from dispatcher.models.queue import Lane
 
 
 class LaneKey(NamedTuple):
+    """What makes a lane."""
+
     queue: str
     type: str
     #: Canonical JSON, see ``canonical_labels``.

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from dispatcher.states import BreakerState, NodeIntent, NodeState
 
 
-def _choices(words: type[NodeState] | type[NodeIntent] | type[BreakerState]) -> list[tuple[str, str]]:
+def _choices(words: type[NodeState | NodeIntent | BreakerState]) -> list[tuple[str, str]]:
     return [(word.value, word.value.replace("_", " ")) for word in words]
 
 

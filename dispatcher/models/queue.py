@@ -34,6 +34,7 @@ class Queue(models.Model):
 
     @property
     def is_paused(self) -> bool:
+        """Whether it hands out no tasks."""
         return self.paused_at is not None
 
 
@@ -58,6 +59,7 @@ class Lane(models.Model):
 
     @property
     def label_map(self) -> dict[str, str]:
+        """The labels that a node must have."""
         labels: dict[str, str] = json.loads(self.labels)
         return labels
 

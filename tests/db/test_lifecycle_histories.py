@@ -27,9 +27,7 @@ STEPS = (
     "cancel", "stage", "sweep", "retry", "wait",
 )  # fmt: skip
 OUTCOMES = ("succeeded", "succeeded", "failed", "timed_out", "crashed", "released", "cancelled")
-ALLOWED = {
-    (source, target) for sources, targets in TRANSITIONS.values() for source in sources for target in targets
-}
+ALLOWED = {(source, target) for sources, targets in TRANSITIONS.values() for source in sources for target in targets}
 
 
 class World:

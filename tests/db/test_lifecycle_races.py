@@ -12,7 +12,7 @@ from django.db import connection, connections, transaction
 
 from dispatcher import lifecycle
 from dispatcher.models import Attempt, Change, Task
-from dispatcher.models.lanes import lane_ids, LaneKey
+from dispatcher.models.lanes import LaneKey, lane_ids
 from dispatcher.models.statements import Claim, statements
 from dispatcher.states import TaskState
 from tests.factories import NOW, make_node

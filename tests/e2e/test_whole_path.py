@@ -71,7 +71,7 @@ def test_tasks_of_a_killed_worker_finish_on_the_other_and_it_is_back_within_a_he
     for task_id in ids:
         task = api.await_state(task_id, "succeeded")
         if task_id in victims:
-            assert [attempt["outcome"] for attempt in task["attempts"]][0] == "lost"
+            assert "lost" in [attempt["outcome"] for attempt in task["attempts"]]
 
 
 def test_a_worker_and_a_client_written_to_the_tutorial_work_beside_the_native_ones(
@@ -79,7 +79,13 @@ def test_a_worker_and_a_client_written_to_the_tutorial_work_beside_the_native_on
 ) -> None:
     token = installed.manage("node_token", "create", "tutorial").stdout.strip()
     worker = subprocess.Popen(
-        [sys.executable, "docs/examples/tutorial_worker.py", "tutorial", str(free_port()), f"127.0.0.1:{installed.port}"],
+        [
+            sys.executable,
+            "docs/examples/tutorial_worker.py",
+            "tutorial",
+            str(free_port()),
+            f"127.0.0.1:{installed.port}",
+        ],
         cwd=ROOT,
         env={**os.environ, "TASKDIST_TOKEN": token},
     )

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from dispatcher import lifecycle, queues
+from dispatcher.clients.node_client import Answer
 from dispatcher.engine.assigner import Assigner
 from dispatcher.engine.deliveries import retry_after, take_in
-from dispatcher.clients.node_client import Answer
 from dispatcher.engine.housekeeping import Pruner, Stager
 from dispatcher.engine.sweeper import Sweeper
 from dispatcher.lifecycle import TaskSpec

@@ -27,8 +27,9 @@ class Command(BaseCommand):
     """Exit status 1 if a task did not end in time or a result is wrong."""
 
     help = (
-        "Submit a mix of real tasks (checksums, word counts, primes, thumbnails, some that fail or crash), show how they "
-        "get on, and check every result. Needs a running engine and nodes with workers.handlers.demo: see manage.py up."
+        "Submit a mix of real tasks (checksums, word counts, primes, thumbnails, some that fail or crash), show how "
+        "they get on, and check every result. Needs a running engine and nodes with workers.handlers.demo: "
+        "see manage.py up."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -14,8 +14,8 @@ class Command(BaseCommand):
     """Runs one engine in the foreground."""
 
     help = (
-        "Run the engine: it gives tasks to nodes, pushes them there, polls and watches the nodes, retries, and keeps the "
-        "roll-ups. Run one; on PostgreSQL several may share the work. SIGTERM or Ctrl-C stops it within seconds."
+        "Run the engine: it gives tasks to nodes, pushes them there, polls and watches the nodes, retries, and keeps "
+        "the roll-ups. Run one; on PostgreSQL several may share the work. SIGTERM or Ctrl-C stops it within seconds."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

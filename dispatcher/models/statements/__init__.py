@@ -56,6 +56,8 @@ class Head(NamedTuple):
 
 
 class Claim(NamedTuple):
+    """A queued task at its current attempt, and the incarnation of the node that shall have it."""
+
     task_id: int
     attempt: int
     node_id: int
@@ -76,6 +78,8 @@ class Claimed(NamedTuple):
 
 
 class Start(NamedTuple):
+    """An attempt that its node says it runs."""
+
     task_id: int
     attempt: int
     started_at: datetime
@@ -84,6 +88,8 @@ class Start(NamedTuple):
 
 
 class Success(NamedTuple):
+    """The result of an attempt that succeeded."""
+
     task_id: int
     attempt: int
     #: Used unless the start was recorded already.
@@ -93,6 +99,8 @@ class Success(NamedTuple):
 
 
 class Succeeded(NamedTuple):
+    """A task whose success counted."""
+
     id: int
     lane_id: int
     wait_ms: float | None
@@ -150,4 +158,4 @@ def statements() -> Statements:
         from dispatcher.models.statements import postgres as module
     else:
         from dispatcher.models.statements import sqlite as module
-    return cast(Statements, module)
+    return cast("Statements", module)

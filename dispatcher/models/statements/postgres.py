@@ -26,7 +26,6 @@ from dispatcher.models.statements import (
     Success,
 )
 
-
 CLAIM = """
     UPDATE dispatcher_task AS t
     SET state = 2, attempt = t.attempt + 1, node_id = c.node_id, incarnation = c.incarnation,
@@ -90,10 +89,13 @@ def allocate_ids(count: int) -> Sequence[int]:
 
 def insert_tasks(rows: Sequence[NewTask]) -> None:
     connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        with cursor.copy(f"COPY dispatcher_task ({INSERT_COLUMNS}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(connection.connection) as cursor,
+        cursor.copy(f"COPY dispatcher_task ({INSERT_COLUMNS}) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)
 
 
 def ready_lanes() -> list[int]:

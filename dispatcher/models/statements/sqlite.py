@@ -1,4 +1,4 @@
-"""SQLite: one small prepared statement per row inside the batch's transaction, which is faster here than one big one."""
+"""SQLite: one small prepared statement per row inside the batch's transaction; faster here than one big one."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ def start(rows: Sequence[Start], *, node_id: int, timeout: float, grace: float) 
         WHERE id = ? AND attempt = ? AND node_id = ? AND state = 2
         RETURNING id, lane_id
     """
-    params = [
-        (_stamp(r.started_at), _stamp(r.now), timeout, grace, r.task_id, r.attempt, node_id) for r in rows
-    ]
+    params = [(_stamp(r.started_at), _stamp(r.now), timeout, grace, r.task_id, r.attempt, node_id) for r in rows]
     return [(row[0], row[1]) for row in _run_each(sql, params)]
 
 
@@ -120,9 +118,7 @@ def succeed(rows: Sequence[Success], *, node_id: int, now: datetime, states: Seq
         RETURNING id, lane_id, (julianday(started_at) - julianday(queued_at)) * 86400000.0
     """
     ended = _stamp(now)
-    params = [
-        (ended, _stamp(r.started_at), r.result, r.truncated, r.task_id, r.attempt, node_id) for r in rows
-    ]
+    params = [(ended, _stamp(r.started_at), r.result, r.truncated, r.task_id, r.attempt, node_id) for r in rows]
     return [Succeeded(*row) for row in _run_each(sql, params)]
 
 
