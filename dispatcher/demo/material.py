@@ -13,7 +13,7 @@ NUM_IMAGE_FOLDERS = 4
 IMAGES_PER_FOLDER = 3
 IMAGE_SIZE = (640, 400)
 
-_WORDS = [
+_WORDS = (
     "queue",
     "node",
     "task",
@@ -22,33 +22,12 @@ _WORDS = [
     "claim",
     "push",
     "poll",
-    "sweep",
-    "fold",
     "batch",
     "slot",
-    "result",
     "retry",
-    "backoff",
-    "jitter",
-    "breaker",
-    "policy",
-    "drain",
-    "label",
-    "gauge",
-    "ledger",
-    "outbox",
-    "token",
-    "fence",
-    "epoch",
-    "cursor",
-    "shard",
-    "river",
     "harbour",
-    "lantern",
-    "copper",
-    "meadow",
     "signal",
-]
+)
 
 
 def make_material(root: Path) -> None:
