@@ -16,12 +16,15 @@ MAX_GROUPS = 10
 WINDOW = 200
 _HOUR = timedelta(hours=1)
 
-_Heads = dict[tuple[int, datetime], str]
+#: Head and fingerprint of the error, by task and end.
+_Heads = dict[tuple[int, datetime], tuple[str, str]]
+
+_NO_ERROR = "no error given"
 
 
 @dataclass(slots=True)
 class _Cache:
-    #: Heads of errors by task and end: a failed task stays as it is, so each is read once per process.
+    #: A failed task stays as it is, so each is read once per process.
     #: Replaced as a whole, never changed: other threads read the one or the other.
     heads: _Heads
 
@@ -32,14 +35,18 @@ _cache = _Cache({})
 def recent_failures(now: datetime) -> list[FailureGroup]:
     """Groups of the same task type and the same error but for numbers, most frequent first. Two statements at most."""
     newest = Task.objects.filter(state=TaskState.FAILED).order_by("-id").values_list("id", "finished_at", "lane_id")
-    recent = [row for row in newest[:WINDOW] if row[1] is not None and row[1] > now - _HOUR]
+    recent = [
+        (pk, finished_at, lane_id)
+        for pk, finished_at, lane_id in newest[:WINDOW]
+        if finished_at is not None and finished_at > now - _HOUR
+    ]
     heads = _read_heads([(pk, finished_at) for pk, finished_at, _ in recent])
     lanes = lanes_by_id({lane_id for _, _, lane_id in recent})
     groups: dict[tuple[str, str], FailureGroup] = {}
     for pk, finished_at, lane_id in recent:
-        head, task_type = heads[pk, finished_at], lanes[lane_id].type
+        (head, cause), task_type = heads[pk, finished_at], lanes[lane_id].type
         group = groups.setdefault(
-            (task_type, errors.fingerprint(head)),
+            (task_type, cause),
             FailureGroup(type=task_type, error=head, count=0, last_task=str(pk), last_at=finished_at),
         )
         group["count"] += 1
@@ -61,9 +68,10 @@ def _read_heads(keys: list[tuple[int, datetime]]) -> _Heads:
     if ends:
         sources = Task.objects.filter(id__in=list(ends)).annotate(source=errors.HEAD_SOURCE)
         for pk, source in sources.values_list("id", "source"):
-            known[pk, ends[pk]] = errors.head(source) or "no error given"
+            head = errors.head(source) or _NO_ERROR
+            known[pk, ends[pk]] = head, errors.fingerprint(head)
     for pk, finished_at in ends.items():
         # Deleted in between.
-        known.setdefault((pk, finished_at), "no error given")
+        known.setdefault((pk, finished_at), (_NO_ERROR, _NO_ERROR))
     _cache.heads = known
     return known

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from django.db.models import Count, Sum
@@ -23,7 +24,7 @@ _FRESH_MINUTES = 2
 _ENDED = frozenset({SUCCEEDED, DEAD, CANCELLED, EXPIRED})
 
 
-@dataclass(slots=True)
+@dataclass
 class Minute:
     """What happened in one minute, of all types."""
 
@@ -52,6 +53,24 @@ class Minute:
             histogram.add(self.wait, histogram.decode(wait))
             histogram.add(self.run, histogram.decode(run))
 
+    @cached_property
+    def point(self) -> SeriesPoint:
+        """The minute in the charts; worked out once, when all its rows are in."""
+        return SeriesPoint(
+            minute=self.start,
+            succeeded=self.words[SUCCEEDED],
+            failed=self.words[DEAD],
+            other=self.words[CANCELLED] + self.words[EXPIRED],
+            retried=self.words[RETRIED],
+            wait_p50=histogram.percentile(self.wait, 0.5),
+            wait_p95=histogram.percentile(self.wait, 0.95),
+            wait_p99=histogram.percentile(self.wait, 0.99),
+            run_p50=histogram.percentile(self.run, 0.5),
+            run_p95=histogram.percentile(self.run, 0.95),
+            run_p99=histogram.percentile(self.run, 0.99),
+            depth=dict(sorted(self.depth.items())),
+        )
+
 
 class _Old(NamedTuple):
     """Minutes read before, and what the table said of them then."""
@@ -79,8 +98,8 @@ def forget() -> None:
 
 def series(minutes: Sequence[Minute], depth_now: Mapping[str, int]) -> list[SeriesPoint]:
     """The points of the charts; for the last minute with the depths of this moment."""
-    points = [_point(minute, minute.depth) for minute in minutes[:-1]]
-    return [*points, _point(minutes[-1], {queue: depth for queue, depth in depth_now.items() if depth > 0})]
+    now = {queue: depth for queue, depth in sorted(depth_now.items()) if depth > 0}
+    return [*(minute.point for minute in minutes[:-1]), minutes[-1].point | {"depth": now}]
 
 
 def per_minute(minutes: Sequence[Minute], now: datetime, count: Callable[[Minute], int]) -> float:
@@ -88,23 +107,6 @@ def per_minute(minutes: Sequence[Minute], now: datetime, count: Callable[[Minute
     before, running = minutes[-2:]
     elapsed = min(1.0, (now.replace(microsecond=0) - running.start) / MINUTE)
     return round(count(running) + count(before) * (1 - elapsed), 1)
-
-
-def _point(minute: Minute, depth: Mapping[str, int]) -> SeriesPoint:
-    return SeriesPoint(
-        minute=minute.start,
-        succeeded=minute.words[SUCCEEDED],
-        failed=minute.words[DEAD],
-        other=minute.words[CANCELLED] + minute.words[EXPIRED],
-        retried=minute.words[RETRIED],
-        wait_p50=histogram.percentile(minute.wait, 0.5),
-        wait_p95=histogram.percentile(minute.wait, 0.95),
-        wait_p99=histogram.percentile(minute.wait, 0.99),
-        run_p50=histogram.percentile(minute.run, 0.5),
-        run_p95=histogram.percentile(minute.run, 0.95),
-        run_p99=histogram.percentile(minute.run, 0.99),
-        depth=dict(sorted(depth.items())),
-    )
 
 
 def _old_minutes(start: datetime, end: datetime) -> list[Minute]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import partial
 
 from django.db import connection
 
@@ -55,8 +56,8 @@ def queues(now: datetime, counts: LiveCounts | None = None, minutes: Sequence[Mi
             scheduled=max(0, scheduled[queue.name]),
             active=max(0, active[queue.name]),
             oldest_since=oldest.get(queue.name),
-            in_per_minute=per_minute(minutes, now, lambda minute, name=queue.name: minute.submitted[name]),
-            out_per_minute=per_minute(minutes, now, lambda minute, name=queue.name: minute.ended[name]),
+            in_per_minute=per_minute(minutes, now, partial(_submitted, queue=queue.name)),
+            out_per_minute=per_minute(minutes, now, partial(_ended, queue=queue.name)),
             paused=_pause(queue),
             depth_history=[*(minute.depth.get(queue.name, 0) for minute in past), max(0, depth[queue.name])],
         )
@@ -90,6 +91,14 @@ def oldest_of(rows: Sequence[QueueRow]) -> OldestWait | None:
         return None
     since, queue = min(waits)
     return OldestWait(queue=queue, since=since)
+
+
+def _submitted(minute: Minute, queue: str) -> int:
+    return minute.submitted[queue]
+
+
+def _ended(minute: Minute, queue: str) -> int:
+    return minute.ended[queue]
 
 
 def _heads(lane_ids: Collection[int]) -> list[tuple[int, int]]:
