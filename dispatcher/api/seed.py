@@ -36,7 +36,7 @@ class SeedTask(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
     task_id: _Id
     payload: msgspec.Raw = protocol.EMPTY_JSON
-    type: str = DEFAULT_TYPE
+    type: task_input.TypeName = DEFAULT_TYPE
 
 
 class SeedRegister(msgspec.Struct, rename="camel"):

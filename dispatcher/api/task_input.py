@@ -32,6 +32,7 @@ MAX_KEY_CHARS: Final = 128
 
 _NULL: Final = msgspec.Raw(b"null")
 
+TypeName = Annotated[str, Meta(min_length=1, max_length=200)]
 _Time = Annotated[datetime, Meta(tz=True)]
 _Backoff = Annotated[float, Meta(ge=0, le=MAX_BACKOFF_SECONDS)]
 _LabelName = Annotated[str, Meta(min_length=1, max_length=63)]
@@ -42,7 +43,7 @@ _Tag = Annotated[str, Meta(min_length=1, max_length=100)]
 class TaskInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One task as it is submitted. Fields that are left out get the configured defaults."""
 
-    type: Annotated[str, Meta(min_length=1, max_length=200)]
+    type: TypeName
     payload: msgspec.Raw = _NULL
     queue: Annotated[str, Meta(min_length=1, max_length=100)] = DEFAULT_QUEUE
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
