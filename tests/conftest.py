@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 
 from tests.postgres_server import PostgresServer, new_database
@@ -80,6 +81,10 @@ def _prepare() -> str:
 
 
 DATABASE = _prepare()
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("taskdist", deadline=None)
+hypothesis.settings.load_profile("taskdist")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from dispatcher.launch.holding import HeldByAnother, Holding
 from dispatcher.launch.programs import Address, Program
 from dispatcher.launch.supervisor import Supervisor
 
-WEB_READY_SECONDS = 60.0
+WEB_READY_SECONDS = 30.0
 # A little more than the keeper grants the children of a killed supervisor.
 HOLDING_PATIENCE_SECONDS = 12.0
 
@@ -96,11 +97,11 @@ class Command(BaseCommand):
             self._say("Starting the web tier and the engine …")
             supervisor.start([programs.web_program(address, environment), programs.engine_program(manage, environment)])
             answered = supervisor.run_until(lambda: reachability.answers(address), WEB_READY_SECONDS)
+            if not answered and not supervisor.is_stopping:
+                self._say(f"The web tier does not answer yet. Its log is {settings.VAR_DIR}/log/web.log.")
             supervisor.start(nodes)
-            if answered:
+            if supervisor.run_until(lambda: reachability.answers(address), math.inf):
                 self._say_welcome(address, len(nodes))
-            elif not supervisor.is_stopping:
-                self._say(f"The web tier has not answered for {WEB_READY_SECONDS:.0f} s; its log is var/log/web.log.")
             supervisor.run()
         finally:
             self._say("Stopping …")
