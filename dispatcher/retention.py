@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Min, Q
+from django.db.models import Q
 
 from dispatcher.conf import conf
 from dispatcher.models import Change, EngineProcess, FeedCursor, IdempotencyKey, MinuteRollup
+from dispatcher.rollups.folding import CURSOR
 
 #: Rows deleted per kind and pass.
 BATCH = 5000
@@ -20,11 +21,11 @@ ENGINE_GONE = timedelta(hours=1)
 def prune_companions(*, now: datetime) -> bool:
     """Delete one batch of each kind; True if a batch was full.
 
-    Feed rows that a cursor has not passed stay, however old: no reader may lose one. Rows with an actor are the audit
+    Feed rows that the roll-ups have not passed stay, however old: they may not lose one. Rows with an actor are the audit
     trail and stay longer.
     """
     settings = conf()
-    passed = FeedCursor.objects.aggregate(least=Min("position"))["least"] or 0
+    passed = FeedCursor.objects.filter(name=CURSOR).values_list("position", flat=True).first() or 0
     old_feed = Q(actor="", at__lt=now - timedelta(days=settings.keep_feed_days))
     old_audit = Q(at__lt=now - timedelta(days=settings.keep_audit_days))
     return any(
