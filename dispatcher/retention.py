@@ -21,8 +21,8 @@ ENGINE_GONE = timedelta(hours=1)
 def prune_companions(*, now: datetime) -> bool:
     """Delete one batch of each kind; True if a batch was full.
 
-    Feed rows that the roll-ups have not passed stay, however old: they may not lose one. Rows with an actor are the audit
-    trail and stay longer.
+    Feed rows that the roll-ups have not passed stay, however old: they may not lose one. Rows with an actor are the
+    audit trail and stay longer.
     """
     settings = conf()
     passed = FeedCursor.objects.filter(name=CURSOR).values_list("position", flat=True).first() or 0
