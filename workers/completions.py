@@ -40,14 +40,13 @@ class Completions:
         with self._lock:
             self._outstanding += jobs
 
-    def end(self, job: Job, result: TaskResult | None) -> None:
-        """A job has ended; ``None``: with nothing to report."""
+    def end(self, job: Job, result: TaskResult) -> None:
+        """A job has ended. Whether anybody wants the result is the ledger's to know."""
         with self._lock:
             self._outstanding -= 1
             burst = job.burst
-            is_inline = burst is not None and burst.is_open and not job.has_notes and result is not None
-            if result is not None:
-                (burst.done if is_inline and burst is not None else self._ended).append((job, result))
+            is_inline = burst is not None and burst.is_open and not job.has_notes
+            (burst.done if is_inline and burst is not None else self._ended).append((job, result))
             if burst is not None:
                 burst.remaining -= 1
                 if burst.remaining == 0:

@@ -25,6 +25,8 @@ MAX_HEAD_BYTES: Final = 16 * 1024
 REQUEST_SECONDS: Final = 30.0
 #: An idle connection is kept for this long, in seconds.
 IDLE_SECONDS: Final = 120.0
+#: At the end, requests in progress have this long to be answered, in seconds.
+CLOSE_SECONDS: Final = 1.0
 
 _UNIQUE: Final = frozenset({b"host", b"content-length", b"content-type", b"authorization"})
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -185,6 +187,7 @@ class HttpServer:
         self._lock = threading.Lock()
         self._open: set[_Connection] = set()
         self._is_closed = False
+        self._gone = threading.Condition(self._lock)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=128)
         self.port: int = self._listener.getsockname()[1]
@@ -194,16 +197,17 @@ class HttpServer:
         threading.Thread(target=self._accept, name="http-accept", daemon=True).start()
 
     def close(self) -> None:
-        """Stop accepting and close every connection."""
+        """Stop accepting, let requests in progress be answered, and close every connection."""
+        # On Linux only a shutdown wakes a thread that is in accept().
         with self._lock:
             self._is_closed = True
-            left = list(self._open)
-        # On Linux only a shutdown wakes a thread that is in accept().
-        for end in [self._listener, *(connection.socket for connection in left)]:
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                logger.debug("shutdown of a socket that was not connected")
+            _shut(self._listener)
+            for connection in self._open:
+                if connection.is_idle:
+                    _shut(connection.socket)
+            self._gone.wait_for(lambda: not self._open, CLOSE_SECONDS)
+            for connection in self._open:
+                _shut(connection.socket)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -234,10 +238,7 @@ class HttpServer:
                     return False
                 oldest = min(strangers, key=lambda other: other.since)
                 self._open.discard(oldest)
-                try:
-                    oldest.socket.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    logger.debug("a connection was closed by its peer before it was closed here")
+                _shut(oldest.socket)
             self._open.add(connection)
             return True
 
@@ -251,9 +252,10 @@ class HttpServer:
         except Exception:
             logger.exception("a connection failed")
         finally:
+            connection.socket.close()
             with self._lock:
                 self._open.discard(connection)
-            connection.socket.close()
+                self._gone.notify_all()
 
     def _answer(self, connection: _Connection) -> bool:
         try:
@@ -266,5 +268,13 @@ class HttpServer:
         request, keep = read
         response = self._handle(request)
         connection.is_trusted = connection.is_trusted or response.is_trusted
+        keep = keep and not self._is_closed
         connection.send(response, keep=keep)
         return keep
+
+
+def _shut(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        logger.debug("a socket was not connected any more when it was shut down")

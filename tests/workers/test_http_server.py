@@ -142,7 +142,7 @@ def test_strangers_cannot_keep_the_dispatcher_out(server: HttpServer) -> None:
         peer.close()
 
 
-def test_close_ends_open_connections_and_frees_the_port() -> None:
+def test_close_lets_a_request_in_progress_be_answered_and_frees_the_port() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def handle(request: Request) -> Response:
@@ -152,12 +152,34 @@ def test_close_ends_open_connections_and_frees_the_port() -> None:
 
     server = HttpServer(handle, host="127.0.0.1", port=0, max_body=10)
     server.start()
-    with connect(server) as peer:
-        peer.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+    with connect(server) as busy, connect(server) as idle:
+        busy.sendall(b"GET /x HTTP/1.1\r\n\r\n")
         assert entered.wait(10)
-        server.close()
-        server.close()
+        closing = threading.Thread(target=server.close)
+        closing.start()
+        assert idle.recv(10) == b""
         leave.set()
-        assert peer.recv(10) == b""
+        assert answer(busy)[0] == 200
+        assert busy.recv(10) == b""
+        closing.join(10)
+    server.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=1)
+
+
+def test_close_does_not_wait_for_ever() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def handle(request: Request) -> Response:
+        entered.set()
+        leave.wait(30)
+        return Response(200)
+
+    server = HttpServer(handle, host="127.0.0.1", port=0, max_body=10)
+    server.start()
+    with connect(server) as busy:
+        busy.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+        assert entered.wait(10)
+        server.close()
+        assert busy.recv(10) == b""
+        leave.set()

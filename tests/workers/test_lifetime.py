@@ -56,6 +56,20 @@ def test_what_outlasts_the_drain_is_handed_back_and_processes_are_ended_first(
         assert node.wait() == 0
 
 
+def test_a_thread_that_came_back_late_does_not_disturb_the_drain(dispatcher: DispatcherDouble, tmp_path: Path) -> None:
+    with NodeProcess(dispatcher, tmp_path / "state", "--slots", "1") as node:
+        late = a_task("t.stubborn", {"file": str(tmp_path / "go")}, timeout_seconds=0.1)
+        assert node.run(late).outcome == "timed_out"
+        (tmp_path / "go").touch()
+        busy = a_task("t.wait", {"file": str(tmp_path / "end")})
+        node.client.push(busy)
+        node.terminate()
+        dispatcher.wait_for(lambda: [beat for beat in dispatcher.heartbeats if beat.draining], "the word of draining")
+        (tmp_path / "end").touch()
+        assert dispatcher.result_of(busy.task_id).outcome == "succeeded"
+        assert node.wait() == 0
+
+
 def test_a_second_signal_ends_the_node_now(dispatcher: DispatcherDouble, tmp_path: Path) -> None:
     with NodeProcess(dispatcher, tmp_path / "state", "--slots", "1") as node:
         task = a_task("t.stubborn", {"file": str(tmp_path / "never")})

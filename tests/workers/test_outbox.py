@@ -117,13 +117,15 @@ def test_a_full_disk_stops_the_intake_and_loses_nothing(tmp_path: Path, monkeypa
     box.add([a_result(1)], now=0.0)
     real = os.write
 
-    def half_then_full(descriptor: int, data: bytes) -> int:
-        if len(data) > 20:
-            return real(descriptor, data[:20])
-        raise OSError(28, "No space left on device")
+    room = [20]
+
+    def nearly_full(descriptor: int, data: bytes) -> int:
+        if not room:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data[: room.pop()])
 
     with monkeypatch.context() as patch:
-        patch.setattr(outbox_module.os, "write", half_then_full)
+        patch.setattr(outbox_module.os, "write", nearly_full)
         box.add([a_result(2), a_result(3)], now=0.0)
         assert box.is_full
         box.tend(1.0)

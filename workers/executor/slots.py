@@ -47,7 +47,7 @@ class SlotPool:
         *,
         slots: int,
         runner_of: Callable[[Job], Runner],
-        on_end: Callable[[Job, TaskResult | None], None],
+        on_end: Callable[[Job, TaskResult], None],
         on_started: Callable[[Job], None],
         max_stuck: int | None = None,
         cancel_grace_seconds: float = CANCEL_GRACE_SECONDS,
@@ -118,7 +118,7 @@ class SlotPool:
                 job.stop_at = now + self._grace
         if is_waiting:
             # It is left in the queue, where the slot that reaches it skips it.
-            self._finish(job, stopped(job.task_id, job.attempt, reason))
+            self._on_end(job, stopped(job.task_id, job.attempt, reason))
         else:
             job.context.request_stop(reason)
 
@@ -179,7 +179,7 @@ class SlotPool:
             "task %s attempt %d (%s) did not stop: given up as %s, its thread left to itself (%d such threads)",
             job.task_id, job.attempt, job.type.name, reason, self._num_stuck,
         )  # fmt: skip
-        self._finish(job, stopped(job.task_id, job.attempt, reason, run_ms=job.run_ms(now)))
+        self._on_end(job, stopped(job.task_id, job.attempt, reason, run_ms=job.run_ms(now)))
 
     def _add_slot(self) -> None:
         slot = _Slot()
@@ -199,7 +199,7 @@ class SlotPool:
                 if slot.is_given_up:
                     self._num_stuck -= 1
             if is_first:
-                self._finish(job, result)
+                self._on_end(job, result)
             if slot.is_given_up:
                 return
 
@@ -220,6 +220,3 @@ class SlotPool:
                 self._idle += 1
                 self._ready.wait()
                 self._idle -= 1
-
-    def _finish(self, job: Job, result: TaskResult) -> None:
-        self._on_end(job, None if job.context.stop_reason == "superseded" else result)
