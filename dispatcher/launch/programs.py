@@ -98,5 +98,11 @@ def worker_program(
         name=name,
         command=(sys.executable, "-m", "workers", *(word for pair in options.items() for word in pair)),
         stop_rank=0,
-        environment={key: value for key, value in environment.items() if key not in KEPT_FROM_WORKERS},
+        environment=_worker_environment(environment, node_dir),
     )
+
+
+def _worker_environment(environment: Mapping[str, str], node_dir: Path) -> dict[str, str]:
+    """Return what a local node sees: no secrets of the dispatcher, and the folder that demo tasks work on."""
+    kept = {key: value for key, value in environment.items() if key not in KEPT_FROM_WORKERS}
+    return {"TASKDIST_DEMO_ROOT": str(node_dir.parent.parent / "demo"), **kept}
