@@ -83,10 +83,13 @@ const EN = {
   "tasks.cancel_n": "Cancel {n}",
   "tasks.selected": "{n} selected",
   "tasks.retry_title": "Retry {n} tasks?",
+  "tasks.retry_title.one": "Retry this task?",
   "tasks.retry_text": "Each becomes a new task with the same payload. The old ones stay as they are.",
   "tasks.cancel_title": "Cancel {n} tasks?",
+  "tasks.cancel_title.one": "Cancel this task?",
   "tasks.cancel_text": "Waiting tasks end at once; running ones are asked to stop.",
   "tasks.retry_done": "{n} tasks submitted again.",
+  "tasks.retry_done.one": "One task submitted again.",
   "tasks.cancel_done": "{done} cancelled, {asked} asked to stop.",
   "tasks.skipped": "{n} left as they were.",
   "tasks.new": "{n} new",
@@ -104,7 +107,7 @@ const EN = {
   "node.drain_text": "It finishes what it holds and takes nothing new until it is resumed.",
   "node.drained": "{name} takes no new tasks.",
   "node.resumed": "{name} takes tasks again.",
-  "node.token_made": "This token is shown once. It enrols {n} node within {hours} hours.",
+  "node.token_made": "This token is shown once. It enrols one node within {hours} hours.",
 
   "queue.pause": "Pause",
   "queue.pause_title": "Pause queue {name}?",
@@ -115,7 +118,8 @@ const EN = {
 
   "submit.done": "Submitted task {id}.",
   "submit.done_many": "Submitted {n} tasks.",
-  "submit.error_item": "Task {index}: {field}: {message}",
+  "submit.done_many.one": "Submitted one task.",
+  "submit.error_item": "Item {place}: {field}: {message}",
   "submit.json_bad": "Not valid JSON: {message}",
   "submit.json_empty": "Write a task, or a list of tasks.",
   "submit.type_missing": "Name the type of the task.",
@@ -127,6 +131,8 @@ const EN = {
   "submit.nodes": "Runs on {nodes}.",
   "submit.button": "Submit",
   "submit.button_many": "Submit {n} tasks",
+  "submit.button_many.one": "Submit one task",
+  "submit.refused": "Nothing was submitted:",
 
   "chart.no_data": "Nothing in the last hour yet",
   "chart.other": "Cancelled, expired",
@@ -137,20 +143,25 @@ const EN = {
   "log.none": "No lines yet.",
   "log.follow": "Follow",
   "log.new": "{n} new lines",
+  "log.new.one": "1 new line",
   "timeline.wait": "waited {span}",
   "timeline.sent": "on its way {span}",
   "timeline.run": "ran {span}",
   "announce.finished": "{done} tasks finished, {failed} failed.",
 };
 
+const plural = new Intl.PluralRules(typeof document === "undefined" ? "en" : document.documentElement.lang || "en");
+
 /**
- * The text called `key`, with `{name}` replaced from `values`.
+ * The text called `key`, with `{name}` replaced from `values`. Where there is a text for the plural form of `n` ("….one"),
+ * it is that one.
  * @param {string} key
  * @param {Record<string, string | number>} [values]
  * @returns {string}
  */
 export function t(key, values = {}) {
-  const text = EN[key] ?? key;
+  const form = typeof values.n === "number" ? EN[`${key}.${plural.select(values.n)}`] : undefined;
+  const text = form ?? EN[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? String(values[name]) : all));
 }
 

@@ -32,7 +32,7 @@ async function makeToken() {
     byId("join-token").textContent = token;
     const note = byId("token-note");
     const words = note.querySelector("span");
-    if (words) words.textContent = t("node.token_made", { n: 1, hours: TOKEN_HOURS });
+    if (words) words.textContent = t("node.token_made", { hours: TOKEN_HOURS });
     note.hidden = false;
   } catch (problem) {
     toast(problem instanceof ApiError ? problem.message : String(problem), { tone: "bad" });

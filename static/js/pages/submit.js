@@ -92,9 +92,9 @@ function showProblem(problem) {
     if (placed.length === errors.length && errors.length) return;
   }
   const lines = errors.map(({ index, field, message: text }) =>
-    index === undefined ? [field, text].filter(Boolean).join(": ") : t("submit.error_item", { index, field: field ?? "", message: text }),
+    index === undefined ? [field, text].filter(Boolean).join(": ") : t("submit.error_item", { place: index + 1, field: field ?? "", message: text }),
   );
-  showErrors(message, lines);
+  showErrors(lines.length ? t("submit.refused") : message, lines);
   byId("submit-errors").focus();
 }
 
