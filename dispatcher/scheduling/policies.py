@@ -208,7 +208,7 @@ class PowerOfTwo:
     """
 
     def __init__(self, scene: Scene) -> None:
-        self.random = Random(scene.seed * 1_000_003 + scene.lane_id)  # noqa: S311 - no secret, must repeat
+        self.random = Random(scene.seed * 1_000_003 + scene.lane_id)
         self._sit([seat for seat in scene.seats if seat.has_room()])
 
     def pick(self, _task: TaskHead, avoid: int | None, /) -> Seat | None:

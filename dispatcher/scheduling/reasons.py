@@ -104,14 +104,10 @@ class Reason(NamedTuple):
 
 
 def classify(reasons: Iterable[Reason]) -> ReasonClass:
-    """Class of a verdict from its decisive reasons (at least one).
+    """Class of a verdict from its decisive reasons: a single one for all nodes, or one per node.
 
-    A reason for every node decides alone, the hardest first. Otherwise one node is enough to run the task, so the
-    easiest node decides.
+    One node is enough to run a task, so the easiest decides.
     """
-    everywhere = [r.reason_class for r in reasons if r.node_id is None]
-    if everywhere:
-        return max(everywhere, key=_SEVERITY.__getitem__)
     return min((r.reason_class for r in reasons), key=_SEVERITY.__getitem__)
 
 
@@ -121,10 +117,7 @@ def hardest(reasons: Iterable[Reason]) -> ReasonClass:
 
 
 def summarise(reasons: Sequence[Reason]) -> str:
-    """One clause for a lane from its decisive reasons (at least one), without a full stop."""
-    everywhere = [r for r in reasons if r.node_id is None]
-    if everywhere:
-        return " and ".join(r.text for r in everywhere)
+    """One clause for a lane from its decisive reasons: a single one for all nodes, or one per node. No full stop."""
     if len(reasons) == 1:
         return reasons[0].text
     counts = Counter(r.short for r in reasons)

@@ -1,4 +1,4 @@
-"""Cost of ``decide`` and of ``Experience.observe_batch``, run by hand: ``python tests/unit/scheduling/measure.py``.
+"""Cost of ``decide`` and of ``Experience.observe_batch``, run by hand: ``python -m tests.unit.scheduling.measure``.
 
 Prints CPU microseconds per assignment (or row); the best and the median of many passes.
 """
@@ -9,9 +9,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from dispatcher.scheduling.decision import decide
 from dispatcher.scheduling.experience import Experience

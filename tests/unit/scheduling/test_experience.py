@@ -178,6 +178,18 @@ def test_a_type_that_fails_now_and_then_does_not_hide_a_node_that_always_fails()
     assert not any(is_open(experience, node_id, 6.0) for node_id in (1, 2, 3))
 
 
+def test_one_node_where_the_type_works_is_enough_to_blame_another() -> None:
+    experience = told((1, "t", "failed", 0.1, 0.0), (2, "t", "succeeded", 0.1, 0.0))
+    fails(experience, 3, times=5)
+    assert is_open(experience, 3)
+
+
+def test_a_node_where_the_type_works_again_is_enough_to_blame_another() -> None:
+    experience = told((1, "t", "failed", 0.1, 0.0), (1, "t", "succeeded", 0.1, 0.0))
+    fails(experience, 3, times=5)
+    assert is_open(experience, 3)
+
+
 def test_an_old_success_elsewhere_is_no_alibi() -> None:
     experience = told((9, "t", "succeeded", 1.0, 0.0))
     for n in range(30):
@@ -237,9 +249,11 @@ def test_memory_is_bounded_and_the_latest_stay(monkeypatch: pytest.MonkeyPatch) 
     experience = Experience()
     for n in range(1000):
         experience.observe(n % 7, f"t{n}", "succeeded" if n % 2 else "failed", 1.0, float(n))
-        saved = experience.export()["types"]
-        assert isinstance(saved, dict)
-        assert sum(len(known["nodes"]) for known in saved.values()) <= 100
+        saved = experience.export()
+        if n % 100 == 50:
+            experience = Experience.restore(saved)
+        assert sum(len(known["nodes"]) for known in saved["types"].values()) <= 100
+    assert len(saved["types"]) >= 80
     assert "t999" in experience.records()
     assert "t1" not in experience.records()
 
