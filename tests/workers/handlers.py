@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import subprocess
@@ -79,6 +80,13 @@ def process_stubborn(file: str, started: str = "", grandchild: str = "") -> int:
         Path(started).write_text(str(os.getpid()))
     wait_for_file(file)
     return os.getpid()
+
+
+@task(name="t.process_holds_gil", executor="process")
+def process_holds_gil(started: str) -> None:
+    """Sleep in C without letting any other thread of the child run."""
+    Path(started).write_text(str(os.getpid()))
+    ctypes.PyDLL(None).sleep(120)
 
 
 @task(name="t.process_talk", executor="process")

@@ -139,6 +139,14 @@ def test_processes_die_with_a_killed_node(dispatcher: DispatcherDouble, tmp_path
         assert "left behind" in node.log()
 
 
+def test_a_child_that_cannot_listen_dies_with_a_killed_node(dispatcher: DispatcherDouble, tmp_path: Path) -> None:
+    with NodeProcess(dispatcher, tmp_path / "state") as node:
+        node.client.push(a_task("t.process_holds_gil", {"started": str(tmp_path / "child")}))
+        child = number_in(tmp_path / "child")
+        node.kill()
+        eventually(lambda: not is_running(child), "the child is gone")
+
+
 def test_two_nodes_do_not_share_a_state_directory(dispatcher: DispatcherDouble, tmp_path: Path) -> None:
     with (
         NodeProcess(dispatcher, tmp_path / "state"),

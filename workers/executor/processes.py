@@ -74,11 +74,9 @@ class _Process:
                 _kill_group(self.process.pid)
 
     def reap(self) -> int:
-        """Wait for the child's end, end what it left behind, and return the status as ``Popen`` gives it."""
+        """Wait for the end of a child that was killed; the status as ``Popen`` gives it."""
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
         with self._kill_lock:
-            # Still a zombie, so its number and its group are its own: now the rest of the group can be ended safely.
-            _kill_group(self.process.pid)
             self._is_reaped = True
             status = self.process.wait()
         self.pipe.close()
