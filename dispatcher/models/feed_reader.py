@@ -44,9 +44,12 @@ class FeedReader:
     @classmethod
     def at_end(cls) -> FeedReader:
         """A reader of what comes from now on, transactions included that are open now and have taken their id."""
-        reader = cls(max(0, latest_position() - RECENT_IDS))
-        while reader.read():
-            pass
+        last = latest_position()
+        reader = cls(max(0, last - RECENT_IDS))
+        # Only the ids: what the rows say may be long.
+        ids = Change.objects.filter(id__gt=reader.position, id__lte=last).order_by("id").values_list("id", flat=True)
+        reader._note_holes([*ids, last] if last else [])
+        reader.position = last
         return reader
 
     def read(self, limit: int = 500) -> list[ChangeRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from dispatcher.models import EngineProcess
-from dispatcher.queries.counts import live_counts
+from dispatcher.queries.counts import LiveCounts, live_counts
 from dispatcher.queries.failures import recent_failures
 from dispatcher.queries.minutes import last_minutes, per_minute, series
 from dispatcher.queries.node_rows import nodes, totals
@@ -18,9 +18,12 @@ from dispatcher.states import TaskState
 ENGINE_SILENCE = timedelta(seconds=30)
 
 
-def overview(now: datetime) -> Overview:
-    """Everything on the overview page, from counters and indexes: about a dozen small statements."""
-    counts = live_counts()
+def overview(now: datetime, counts: LiveCounts | None = None) -> Overview:
+    """Everything on the overview page, from counters and indexes: about a dozen small statements.
+
+    ``counts`` spares reading them again.
+    """
+    counts = counts or live_counts()
     minutes = last_minutes(now)
     node_rows = nodes(now, counts)
     queue_rows = queues(now, counts, minutes)

@@ -32,11 +32,11 @@ class Screen:
         return min(self.ids, default=0) if len(self.ids) >= self.limit else 0
 
 
-def tasks_document(screen: Screen) -> TasksDocument:
-    """The document as of now."""
+def tasks_document(screen: Screen, counts: LiveCounts | None = None) -> TasksDocument:
+    """The document as of now. ``counts`` spares reading them again."""
     new = count_new(screen)
     return TasksDocument(
-        rows=task_rows(screen.ids), new=new, new_is_capped=new >= MAX_NEW, counts=lane_counts(screen.filters)
+        rows=task_rows(screen.ids), new=new, new_is_capped=new >= MAX_NEW, counts=lane_counts(screen.filters, counts)
     )
 
 

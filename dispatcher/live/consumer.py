@@ -1,0 +1,164 @@
+"""The websocket of one dashboard tab: who may have it, what it says, when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from importlib import import_module
+from typing import Any
+
+import msgspec
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.contrib import auth
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dispatcher.live import messages
+from dispatcher.live.hub import Hub, hub_of_this_loop
+from dispatcher.live.origin import is_own
+from dispatcher.live.seat import MAX_TOPICS, Seat, WrongAck
+from dispatcher.live.topics import TopicError, parse_topic
+from dispatcher.live.version import VERSION
+
+CLOSE_UNSUPPORTED = 1003
+CLOSE_TOO_LARGE = 1009
+CLOSE_PROTOCOL = 4400
+CLOSE_SIGNED_OUT = 4401
+CLOSE_SLOW = 4408
+
+#: How often it is looked up whether the user is still signed in, in seconds.
+SESSION_CHECK_SECONDS = 30.0
+#: How often it is looked whether frames are acknowledged.
+WATCH_SECONDS = 5.0
+#: At most so many messages in so many seconds.
+MAX_MESSAGES = 100
+MESSAGES_SECONDS = 10.0
+
+
+logger = logging.getLogger(__name__)
+
+
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+    """Speaks the protocol of ``docs/live_protocol.md``; what there is to say comes from the hub."""
+
+    async def connect(self) -> None:
+        """Let in signed-in users who come from our own pages."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._message_times: deque[float] = deque(maxlen=MAX_MESSAGES)
+        self._hub: Hub = hub_of_this_loop()
+        self._seat = Seat(self._send_text, time.monotonic)
+        if not is_own(self.scope):
+            # Before it is accepted: the browser gets HTTP 403.
+            await self.close()
+            return
+        await self.accept()
+        if not await _is_signed_in(self.scope):
+            # After it is accepted: only so does the page learn why, and goes to the login instead of trying again.
+            await self.close(CLOSE_SIGNED_OUT)
+            return
+        welcome = messages.Welcome(server_time=timezone.now(), epoch=self._hub.epoch, version=VERSION)
+        await self._say(welcome)
+        for work in (self._seat.serve(), self._watch()):
+            self._start(work)
+
+    async def disconnect(self, code: int) -> None:
+        """Leave nothing behind."""
+        self._hub.leave(self._seat)
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Do what the message asks for; close on what the protocol does not know."""
+        if text_data is None:
+            await self.close(CLOSE_UNSUPPORTED)
+        elif len(text_data) > messages.MAX_MESSAGE_CHARS:
+            await self.close(CLOSE_TOO_LARGE)
+        elif self._is_flooding():
+            await self.close(CLOSE_PROTOCOL)
+        else:
+            try:
+                await self._handle(messages.decode(text_data))
+            except (msgspec.MsgspecError, WrongAck, RecursionError):
+                await self.close(CLOSE_PROTOCOL)
+
+    async def _handle(self, message: messages.FromBrowser) -> None:
+        match message:
+            case messages.Sub():
+                await self._subscribe(message)
+            case messages.Unsub(topic=name):
+                self._hub.unsubscribe(self._seat, name)
+            case messages.Visible(visible=visible):
+                self._hub.show(self._seat, visible=visible)
+            case messages.Ack(n=total):
+                self._seat.acknowledge(total)
+            case messages.Ping(t=t):
+                await self._say(messages.Pong(t=t, server_time=timezone.now()))
+
+    async def _subscribe(self, message: messages.Sub) -> None:
+        try:
+            topic = parse_topic(message.topic, message.params)
+        except TopicError as error:
+            self._hub.unsubscribe(self._seat, message.topic)
+            await self._say(messages.Error(message.topic, error.code, str(error)))
+            return
+        if len(self._seat.topics) >= MAX_TOPICS and message.topic not in self._seat.topics:
+            await self._say(messages.Error(message.topic, "too_many_topics", f"at most {MAX_TOPICS} topics"))
+            return
+        self._hub.subscribe(self._seat, topic, self._tell)
+
+    def _tell(self, text: str) -> None:
+        """Send a frame soon; for the hub, which does not wait for viewers."""
+        self._start(self._send_text(text))
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A connection that broke while it was sent to; its disconnect follows.
+            logger.debug("live: connection ended: %s", error)
+
+    async def _watch(self) -> None:
+        """Close when the user is no longer signed in, or when frames are no longer acknowledged."""
+        checked = time.monotonic()
+        while True:
+            await asyncio.sleep(min(WATCH_SECONDS, SESSION_CHECK_SECONDS))
+            if self._seat.is_lost():
+                await self.close(CLOSE_SLOW)
+                return
+            if time.monotonic() - checked >= SESSION_CHECK_SECONDS:
+                checked = time.monotonic()
+                if not await _is_signed_in(self.scope):
+                    await self.close(CLOSE_SIGNED_OUT)
+                    return
+
+    def _is_flooding(self) -> bool:
+        now = time.monotonic()
+        is_full = len(self._message_times) == MAX_MESSAGES and now - self._message_times[0] < MESSAGES_SECONDS
+        self._message_times.append(now)
+        return is_full
+
+    async def _say(self, message: Any) -> None:
+        await self._send_text(messages.encode(message))
+
+    async def _send_text(self, text: str) -> None:
+        await self.send(text_data=text)
+
+
+@database_sync_to_async  # type: ignore[untyped-decorator]  # channels has no types
+def _is_signed_in(scope: dict[str, Any]) -> bool:
+    """Look up the session anew: it may have ended, the user been switched off, or the password been changed."""
+    key = scope["session"].session_key if "session" in scope else None
+    if not key:
+        return False
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    user = auth.get_user(request)
+    return user.is_authenticated and user.is_active

@@ -1,0 +1,237 @@
+"""What can be subscribed to: which document a topic is about, and which news make it worth reading again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+from dispatcher import queries
+from dispatcher.events import TaskChange
+from dispatcher.live.deltas import Document
+from dispatcher.live.messages import ErrorCode, TasksParams
+from dispatcher.live.news import News
+from dispatcher.models.lanes import lanes_by_id
+from dispatcher.queries.counts import LiveCounts
+from dispatcher.queries.filters import FilterError, TaskFilters, parse_task_id
+from dispatcher.queries.tasks_document import MAX_NEW, Screen, count_new, lane_counts, tasks_document
+from dispatcher.states import ACTIVE, TaskState
+
+
+class TopicError(ValueError):
+    """There is no such topic, or its parameters make no sense."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class PassReads:
+    """What several topics read in one pass, read once."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    @cached_property
+    def counts(self) -> LiveCounts:
+        """The counts of tasks."""
+        return queries.live_counts()
+
+
+class Topic(ABC):
+    """One document. ``note`` and ``read`` are called by the hub's thread only.
+
+    News that are ``lost`` make ``read`` look at everything again.
+    """
+
+    #: Members that are lists of rows, and the key of their rows.
+    lists: ClassVar[Mapping[str, str]] = {}
+    #: Read again after so many seconds even without news: heartbeats and the clock make none.
+    max_age: ClassVar[float] = 1.0
+    #: Whether ``note`` looks into the news.
+    wants_details: ClassVar[bool] = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for subscriptions that see the same document."""
+        return self.name
+
+    def note(self, news: News) -> bool:
+        """Whether the news may have changed the document."""
+        return news.moved
+
+    @abstractmethod
+    def read(self, reads: PassReads) -> Document | None:
+        """The document as of now; None if what it is about does not exist."""
+
+
+class OverviewTopic(Topic):
+    """``overview``"""
+
+    lists: ClassVar = {"series": "minute", "nodes": "name", "queues": "name"}
+
+    def read(self, reads: PassReads) -> Document:
+        return queries.overview(reads.now, reads.counts)
+
+
+class NodesTopic(Topic):
+    """``nodes``"""
+
+    lists: ClassVar = {"nodes": "name"}
+
+    def read(self, reads: PassReads) -> Document:
+        return queries.nodes_document(reads.now, reads.counts)
+
+
+class QueuesTopic(Topic):
+    """``queues``"""
+
+    lists: ClassVar = {"queues": "name"}
+
+    def read(self, reads: PassReads) -> Document:
+        return queries.queues_document(reads.now, reads.counts)
+
+
+class NodeTopic(Topic):
+    """``node:<name>``"""
+
+    lists: ClassVar = {"tasks": "id"}
+
+    def __init__(self, name: str, node: str) -> None:
+        super().__init__(name)
+        self._node = node
+
+    def read(self, reads: PassReads) -> Document | None:
+        return queries.node_detail(self._node, reads.now, reads.counts)
+
+
+class TaskTopic(Topic):
+    """``task:<id>``"""
+
+    lists: ClassVar = {"attempts": "id", "logs": "id"}
+    #: Retries of the task make no news of the task itself.
+    max_age: ClassVar = 5.0
+    wants_details: ClassVar = True
+
+    def __init__(self, name: str, task_id: int) -> None:
+        super().__init__(name)
+        self._task_id = task_id
+
+    def note(self, news: News) -> bool:
+        return news.lost or news.pruned or self._task_id in news.touched
+
+    def read(self, reads: PassReads) -> Document | None:
+        return queries.task_document(self._task_id)
+
+
+class TasksTopic(Topic):
+    """``tasks``: reads only what the news are about, and all of it from time to time."""
+
+    lists: ClassVar = {"rows": "id"}
+    max_age: ClassVar = 10.0
+    wants_details: ClassVar = True
+
+    def __init__(self, name: str, screen: Screen) -> None:
+        super().__init__(name)
+        self._screen = screen
+        self._rows: dict[int, Any] = {}
+        self._new = 0
+        self._touched: set[int] = set()
+        self._count_again = True
+        self._all_again = True
+        self._lanes: dict[int, bool] = {}
+        self._states = _told_apart_no_more(screen.filters.states)
+
+    @property
+    def key(self) -> Hashable:
+        return ("tasks", self._screen)
+
+    def _is_my_lane(self, lane_id: int) -> bool:
+        known = self._lanes.get(lane_id)
+        if known is None:
+            lane = lanes_by_id((lane_id,)).get(lane_id)
+            filters = self._screen.filters
+            known = self._lanes[lane_id] = lane is not None and (
+                (not filters.queues or lane.queue in filters.queues)
+                and (not filters.types or lane.type in filters.types)
+            )
+        return known
+
+    def note(self, news: News) -> bool:
+        self._all_again = self._all_again or news.lost or news.pruned
+        self._touched |= news.touched & self._screen.ids
+        if not self._count_again and self._new < MAX_NEW:
+            self._count_again = any(self._may_be_new(change) for change in news.changes)
+        counts_moved = bool(news.changes) and self._screen.filters.is_by_lane
+        return self._all_again or bool(self._touched) or self._count_again or counts_moved
+
+    def _may_be_new(self, change: TaskChange) -> bool:
+        """Whether the change may bring a task onto the page, or take one away that was counted."""
+        if change.task_id in self._screen.ids or not self._is_my_lane(change.lane_id):
+            return False
+        if self._screen.filters.node:
+            return True
+        if not self._states:
+            return change.from_state is None
+        return change.to_state in self._states or change.from_state in self._states
+
+    def read(self, reads: PassReads) -> Document:
+        screen = self._screen
+        if self._all_again:
+            whole = tasks_document(screen, reads.counts)
+            self._rows = {int(row["id"]): row for row in whole["rows"]}
+            self._new = whole["new"]
+        else:
+            found = {int(row["id"]): row for row in queries.task_rows(self._touched)}
+            self._rows = {
+                pk: found.get(pk, row) for pk, row in self._rows.items() if pk in found or pk not in self._touched
+            }
+            self._new = count_new(screen) if self._count_again else self._new
+        self._touched, self._count_again, self._all_again = set(), False, False
+        return {
+            "rows": list(self._rows.values()),
+            "new": self._new,
+            "new_is_capped": self._new >= MAX_NEW,
+            "counts": lane_counts(screen.filters, reads.counts),
+        }
+
+
+def parse_topic(name: str, params: TasksParams | None) -> Topic:
+    """The topic called ``name``; raises ``TopicError``."""
+    word, _, rest = name.partition(":")
+    if word == "tasks" and not rest:
+        return TasksTopic(name, _screen(params or TasksParams()))
+    if params is not None:
+        raise TopicError("bad_params", f"the topic {word!r} has no parameters")
+    if word in _PLAIN and name == word:
+        return _PLAIN[word](name)
+    if word == "task" and (task_id := parse_task_id(rest)):
+        return TaskTopic(name, task_id)
+    if word == "node" and rest and rest.isprintable():
+        return NodeTopic(name, rest)
+    raise TopicError("unknown_topic", "there is no such topic")
+
+
+_PLAIN: dict[str, Callable[[str], Topic]] = {"overview": OverviewTopic, "nodes": NodesTopic, "queues": QueuesTopic}
+
+
+def _screen(params: TasksParams) -> Screen:
+    try:
+        filters = TaskFilters.parse(params.filters)
+    except FilterError as error:
+        raise TopicError("bad_params", str(error)) from None
+    ids = [parse_task_id(text) for text in params.ids]
+    after = None if params.after is None else parse_task_id(params.after)
+    if None in ids or (params.after is not None and after is None):
+        raise TopicError("bad_params", "ids and after must be task ids")
+    return Screen(filters, frozenset(pk for pk in ids if pk is not None), after, params.limit)
+
+
+def _told_apart_no_more(states: frozenset[TaskState]) -> frozenset[int]:
+    """The states as the feed tells them: it does not always tell the two active ones apart."""
+    return frozenset(state.value for state in (states | ACTIVE if states & ACTIVE else states))

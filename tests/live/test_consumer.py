@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from dispatcher.live import consumer
+from dispatcher.live.hub import hub_of_this_loop
+from dispatcher.states import TaskState
+from tests.factories import make_logs, make_node, make_progress, make_task, make_user, tell
+from tests.live.browser import Browser, cookie_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_a_welcome_comes_first(cookie: str) -> None:
+    browser = Browser(cookie)
+    welcome = await browser.open()
+    assert (welcome["type"], welcome["protocol"], welcome["max_hz"]) == ("welcome", 1, 4)
+    await browser.say(type="ping", t=12.5)
+    pong = await browser.frame()
+    assert (pong["type"], pong["t"]) == ("pong", 12.5)
+    await browser.leave()
+
+
+async def test_without_a_session_the_connection_closes_with_4401(transactional_db: None) -> None:
+    assert await Browser().accepted_and_closed() == 4401
+    assert await Browser("no-such-session").accepted_and_closed() == 4401
+
+
+async def test_a_user_who_was_switched_off_is_not_let_in(transactional_db: None) -> None:
+    user = await sync_to_async(make_user)()
+    cookie = await cookie_of(user)
+    await get_user_model().objects.aupdate(is_active=False)
+    assert await Browser(cookie).accepted_and_closed() == 4401
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [None, "null", "", "http://evil.example", "http://testserver:8001", "https://testserver", "http://testserver.evil.example",
+     "http://evil.example@testserver", "file://", "http://testserver/path"],
+)  # fmt: skip
+async def test_other_origins_are_refused_before_there_is_a_connection(cookie: str, origin: str | None) -> None:
+    assert await Browser(cookie, origin=origin).refused()
+
+
+async def test_a_foreign_name_for_our_address_is_refused(cookie: str) -> None:
+    assert await Browser(cookie, origin="http://evil.example:8000", host="evil.example:8000").refused()
+
+
+async def test_the_port_belongs_to_the_origin(cookie: str) -> None:
+    browser = Browser(cookie, origin="http://localhost:8000", host="localhost:8000")
+    await browser.open()
+    await browser.leave()
+    assert await Browser(cookie, origin="http://localhost", host="localhost:8000").refused()
+
+
+@pytest.mark.parametrize("ending", ["logout", "switched off", "password", "expired"])
+async def test_a_connection_ends_with_its_session(cookie: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "SESSION_CHECK_SECONDS", 0.05)
+    browser = Browser(cookie)
+    await browser.open()
+    match ending:
+        case "logout":
+            await Session.objects.all().adelete()
+        case "switched off":
+            await get_user_model().objects.aupdate(is_active=False)
+        case "password":
+            user = await get_user_model().objects.aget()
+            user.set_password("another")
+            await user.asave()
+        case _:
+            await Session.objects.aupdate(expire_date=timezone.now() - timedelta(days=1))
+    assert await browser.closed() == 4401
+    await browser.leave()
+
+
+async def test_a_session_that_lasts_keeps_its_connection(cookie: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "SESSION_CHECK_SECONDS", 0.05)
+    browser = Browser(cookie)
+    await browser.open()
+    assert await browser.is_silent(0.5)
+    await browser.leave()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "7", '{"type":"sub"}', '{"type":"join","topic":"x"}', '{"type":"sub","topic":"overview","x":1}',
+     '{"type":"ack","n":1}', '{"type":"ack","n":-1}', '{"type":"visible","visible":"yes"}', "[" * 60000,
+     '{"type":"sub","topic":"tasks","params":{"ids":[1]}}', '{"type":"sub","topic":"tasks","params":{"limit":501}}'],
+)  # fmt: skip
+async def test_what_the_protocol_does_not_know_closes_with_4400(cookie: str, text: str) -> None:
+    browser = Browser(cookie)
+    await browser.open()
+    await browser.say_text(text)
+    assert await browser.closed() == 4400
+    await browser.leave()
+
+
+async def test_large_and_binary_messages_and_floods_close(cookie: str) -> None:
+    for send, code in [
+        (lambda tab: tab.say_text('{"type":"ping","t":1' + " " * 70_000 + "}"), 1009),
+        (lambda tab: tab.say_bytes(b"\x00"), 1003),
+    ]:
+        browser = Browser(cookie)
+        await browser.open()
+        await send(browser)
+        assert await browser.closed() == code
+        await browser.leave()
+    browser = Browser(cookie)
+    await browser.open()
+    for _ in range(101):
+        await browser.say(type="visible", visible=True)
+    assert await browser.closed() == 4400
+    await browser.leave()
+
+
+@pytest.mark.parametrize(
+    ("topic", "params", "code"),
+    [
+        ("weather", None, "unknown_topic"),
+        ("task:x", None, "unknown_topic"),
+        ("overview:x", None, "unknown_topic"),
+        ("overview", {"limit": 5}, "bad_params"),
+        ("tasks", {"filters": {"stat": "failed"}}, "bad_params"),
+        ("tasks", {"filters": {"state": "faild"}}, "bad_params"),
+        ("tasks", {"ids": ["x"]}, "bad_params"),
+        ("tasks", {"after": "-1"}, "bad_params"),
+        ("task:999999", None, "not_found"),
+        ("node:nobody", None, "not_found"),
+    ],
+)
+async def test_a_subscription_that_makes_no_sense_is_answered(tab, topic, params, code) -> None:
+    browser = await tab()
+    answer = await browser.watch(topic, **(params or {}))
+    assert (answer["type"], answer["code"]) == ("error", code)
+    assert hub_of_this_loop().num_subscriptions == 0
+
+
+async def test_there_is_a_bound_on_topics(tab) -> None:
+    nodes = [await sync_to_async(make_node)() for _ in range(17)]
+    browser = await tab()
+    for node in nodes[:16]:
+        assert "node" in await browser.watch(f"node:{node.name}")
+    assert (await browser.watch(f"node:{nodes[16].name}"))["code"] == "too_many_topics"
+    # A subscription that is replaced is no further one.
+    assert "node" in await browser.watch(f"node:{nodes[0].name}")
+
+
+async def test_a_change_is_seen_within_a_second(tab) -> None:
+    browser = await tab()
+    overview = await browser.watch("overview")
+    assert overview["counts"]["queued"] == 0
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    await sync_to_async(make_task)()
+    await browser.until("overview", lambda document: document["counts"]["queued"] == 1)
+    assert loop.time() - started < 1.0
+
+
+async def test_a_task_is_followed_with_its_progress_and_its_log(tab) -> None:
+    task = await sync_to_async(make_task)(state=TaskState.RUNNING)
+    browser = await tab()
+    name = f"task:{task.pk}"
+    assert (await browser.watch(name))["state"] == "running"
+    await sync_to_async(make_progress)(task, 0.5, "halfway")
+    await browser.until(name, lambda document: document["progress"] and document["progress"]["fraction"] == 0.5)
+    await sync_to_async(make_logs)(task, ["one", "two"])
+    document = await browser.until(name, lambda document: len(document["logs"]) == 2)
+    assert [line["text"] for line in document["logs"]] == ["one", "two"]
+    # Only what is new travels.
+    assert all("payload" not in frame.get("data", {}) for frame in browser.frames if frame["type"] == "delta")
+
+
+async def test_a_task_that_is_deleted_while_watched_is_gone(tab) -> None:
+    from dispatcher import lifecycle
+
+    task = await sync_to_async(make_task)(state=TaskState.SUCCEEDED)
+    browser = await tab()
+    await browser.watch(f"task:{task.pk}")
+    now = timezone.now()
+    await sync_to_async(lifecycle.prune)(finished_before=now, now=now)
+    assert (await browser.frame())["type"] == "gone"
+    assert hub_of_this_loop().num_subscriptions == 0
+
+
+async def test_the_tasks_on_the_screen_change_in_place_and_newcomers_are_counted(tab) -> None:
+    first = await sync_to_async(make_task)(state=TaskState.FAILED)
+    second = await sync_to_async(make_task)(state=TaskState.QUEUED)
+    browser = await tab()
+    params = {"filters": {"state": "failed"}, "ids": [str(first.pk)], "limit": 100}
+    document = await browser.watch("tasks", **params)
+    assert ([row["id"] for row in document["rows"]], document["new"]) == ([str(first.pk)], 0)
+    # Another task of another state: no frame for the list, but for its counts.
+    await sync_to_async(make_task)(state=TaskState.SUCCEEDED)
+    await browser.until("tasks", lambda document: document["counts"]["succeeded"] == 1)
+    assert browser.documents["tasks"]["new"] == 0
+    second.state, second.finished_at, second.node_id = TaskState.FAILED, second.created_at, first.node_id
+    await second.asave()
+    await sync_to_async(tell)(second, TaskState.RUNNING, outcome="failed")
+    await browser.until("tasks", lambda document: document["new"] == 1)
+
+
+async def test_a_second_viewer_gets_the_same_document(tab) -> None:
+    first, second = await tab(), await tab()
+    await first.watch("overview")
+    await second.watch("overview")
+    await sync_to_async(make_task)()
+    for browser in (first, second):
+        await browser.until("overview", lambda document: document["counts"]["queued"] == 1)
+    assert first.documents["overview"] == second.documents["overview"]
+    assert [f for f in first.frames if f["type"] == "delta"][-1] == [f for f in second.frames if f["type"] == "delta"][
+        -1
+    ]
+
+
+async def test_no_frame_comes_when_nothing_has_changed(tab) -> None:
+    await sync_to_async(make_node)("w-1")
+    browser = await tab()
+    await browser.watch("nodes")
+    await browser.watch("queues")
+    # Longer than the age at which documents are read again.
+    assert await browser.is_silent(1.6)
+
+
+async def test_a_hidden_tab_gets_nothing_and_then_the_present(tab) -> None:
+    browser = await tab()
+    await browser.watch("overview")
+    await browser.say(type="visible", visible=False)
+    await browser.say(type="ping", t=1)
+    await browser.frame()
+    for _ in range(3):
+        await sync_to_async(make_task)()
+        assert await browser.is_silent(0.4)
+    await browser.say(type="visible", visible=True)
+    document = await browser.until("overview", lambda document: document["counts"]["queued"] == 3)
+    assert document["counts"]["queued"] == 3
+    assert sum(frame["type"] in {"snapshot", "delta"} for frame in browser.frames) == 2
+
+
+async def test_a_newcomer_to_a_topic_that_nobody_looked_at_gets_no_old_document(tab) -> None:
+    first = await tab()
+    await first.watch("overview")
+    await first.say(type="visible", visible=False)
+    await first.say(type="ping", t=1)
+    await first.frame()
+    await sync_to_async(make_task)()
+    second = await tab()
+    assert (await second.watch("overview"))["counts"]["queued"] == 1
+
+
+async def test_after_unsubscribing_nothing_comes(tab) -> None:
+    browser = await tab()
+    await browser.watch("overview")
+    await browser.say(type="unsub", topic="overview")
+    await browser.say(type="unsub", topic="overview")
+    await sync_to_async(make_task)()
+    assert await browser.is_silent()
