@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
+from channels.sessions import SessionMiddlewareStack
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskdist_site.settings")
 
-# Loads the apps, which the routing below needs.
+# Loads the apps, whose models the routes import.
 pages = get_asgi_application()
 
+from dispatcher.live.routing import websocket_urlpatterns  # noqa: E402 (after the apps)
 
-def websocket_routes() -> list[object]:
-    """Return the websocket routes, imported only now that the apps are loaded."""
-    if not (find_spec("dispatcher.live") and find_spec("dispatcher.live.routing")):
-        return []
-    from dispatcher.live.routing import websocket_urlpatterns
+# The consumer itself checks that a socket was opened by one of our own pages: by scheme and port too, not only by host.
+websockets = SessionMiddlewareStack(URLRouter(websocket_urlpatterns))
 
-    return list(websocket_urlpatterns)
-
-
-application = ProtocolTypeRouter(
-    {
-        "http": pages,
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_routes()))),
-    }
-)
+application = ProtocolTypeRouter({"http": pages, "websocket": websockets})

@@ -9,5 +9,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("dispatcher.api.urls")),
     path("", include("dispatcher.api.seed_urls")),
+    path("", include("dispatcher.live.urls")),
     path("", include("dispatcher.dashboard.urls")),
 ]
