@@ -55,6 +55,7 @@ class Finished(NamedTuple):
     type: str
     #: ``succeeded`` or an ``AttemptOutcome``.
     outcome: str
+    #: 0 if not known: nodes need not report it. Anything that is no sensible time counts as not known.
     run_seconds: float
     #: POSIX seconds, on the clock of ``Snapshot.now``.
     at: float
@@ -107,7 +108,8 @@ class Experience:
     def observe_batch(self, rows: Iterable[tuple[int, str, str, float, float]]) -> None:
         """Learn from finished attempts in the order they ended: (node id, type, outcome, run seconds, at)."""
         breakers = self._breakers
-        for node_id, type_, outcome, run_seconds, at in rows:
+        for node_id, type_, outcome, reported_seconds, at in rows:
+            run_seconds = reported_seconds if 0.0 < reported_seconds <= MAX_RUN_SECONDS else 0.0
             if outcome != SUCCEEDED:
                 if outcome in FAILURES:
                     self._fail(node_id, type_, run_seconds, at)
@@ -118,7 +120,7 @@ class Experience:
             pair.seen_at = at
             if breakers and node_id in breakers:
                 self._set_breaker(node_id, after_success(breakers[node_id], at=at, run_seconds=run_seconds))
-            if not 0.0 <= run_seconds <= MAX_RUN_SECONDS:
+            if not run_seconds:
                 continue
             runs = known.runs
             log_run = log(max(MIN_RUN_SECONDS, run_seconds))
@@ -202,7 +204,7 @@ class Experience:
         pair = known.nodes.get(node_id) or self._add_pair(known, node_id, at)
         pair.is_ok = False
         pair.seen_at = at
-        if known.runs and known.mean < run_seconds <= MAX_RUN_SECONDS:
+        if known.runs and known.mean < run_seconds:
             known.mean += MEAN_WEIGHT * (run_seconds - known.mean)
             known.record = None
         if not _fails_elsewhere(known, node_id, at):

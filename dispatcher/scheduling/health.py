@@ -25,6 +25,8 @@ class Pulse:
     state: NodeState
     last_seen: float
     lease_expires: float
+    #: False for a node whose silence is no surprise (disabled): it is judged, but is no part of a mass silence.
+    is_expected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Sweep:
 def sweep(
     pulses: Sequence[Pulse], *, now: float, monotonic: float, memory: HealthMemory | None, rules: HealthRules
 ) -> Sweep:
-    """Judge all nodes that should be heard from (leave disabled ones out).
+    """Judge all nodes.
 
     ``now`` is the clock that ``last_seen`` and ``lease_expires`` are on, ``monotonic`` the sweeper's own; ``memory``
     comes from the last sweep, None at start.
@@ -85,7 +87,7 @@ def sweep(
     since = now if memory is None or is_resumed else memory.listening_since
     states = {pulse.node_id: _judge(pulse, since, now, rules) for pulse in pulses}
 
-    alive = [pulse.node_id for pulse in pulses if pulse.state is not NodeState.OFFLINE]
+    alive = [pulse.node_id for pulse in pulses if pulse.state is not NodeState.OFFLINE and pulse.is_expected]
     silent = [node_id for node_id in alive if states[node_id] is not NodeState.ONLINE]
     expired = [node_id for node_id in alive if states[node_id] is NodeState.OFFLINE]
     hold_until = memory.hold_until if memory is not None else None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import floor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.scheduling.credit import NodeLoad
-from dispatcher.scheduling.snapshot import NodeView, TaskHead
+from dispatcher.scheduling.decision import decide
+from dispatcher.scheduling.room import room
+from dispatcher.scheduling.snapshot import NodeView, Snapshot, TaskHead
 from dispatcher.states import BreakerState
 from tests.unit.scheduling.builders import lane, node, nodes_of, placed, snapshot
+from tests.unit.scheduling.strategies import snapshots
 
 
 def held(view: NodeView, mean: float | None, heads: int = 3000) -> int:
@@ -100,3 +104,16 @@ def test_one_short_type_cannot_keep_another_out() -> None:
     lanes = [lane(1, range(100, 5000), type_="tiny"), lane(2, [TaskHead(5)], type_="brief")]
     nearly_full = node(slots=4, in_flight={1: 950})
     assert placed(snapshot(lanes, [nearly_full], means={"tiny": 0.001, "brief": 0.2}))[0] == (5, 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(snapshots())
+def test_room_of_a_lane_is_what_it_gets_if_it_is_alone(snap: Snapshot) -> None:
+    places = room(snap)
+    decision = decide(snap, 1000)
+    for one in snap.lanes:
+        assert sum(a.lane_id == one.id for a in decision.assignments) <= places.get(one.id, 0)
+        expected = min(places.get(one.id, 0), 50)
+        others = [replace(other, heads=()) for other in snap.lanes if other.id != one.id]
+        alone = replace(snap, lanes=[*others, replace(one, heads=[TaskHead(i) for i in range(50)])])
+        assert len(decide(alone, 1000).assignments) == expected

@@ -78,10 +78,24 @@ def test_a_failure_that_took_long_makes_the_type_look_long() -> None:
     assert experience.records()["t"].mean_seconds > 0.25
 
 
-@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
-def test_nonsense_of_a_node_is_not_learned(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [0.0, float("nan"), float("inf"), -1.0])
+def test_a_run_time_that_is_not_known_is_not_learned(seconds: float) -> None:
     experience = told((1, "t", "succeeded", 2.0, 0.0), (1, "t", "succeeded", seconds, 0.0))
     assert experience.records() == told((1, "t", "succeeded", 2.0, 0.0)).records()
+
+
+def test_a_type_whose_nodes_report_no_times_stays_unknown() -> None:
+    """It must count as long; with a mean of 0 a thousand of them would be sent to one node."""
+    assert told(*[(1, "t", "succeeded", 0.0, 0.0)] * 20).records() == {}
+
+
+@pytest.mark.parametrize("seconds", [0.0, float("nan"), float("inf"), -1.0])
+def test_a_trial_counts_though_its_run_time_is_not_known(seconds: float) -> None:
+    experience = told(*[(1, "t", "failed", seconds, 0.0)] * 5)
+    experience.observe(1, "t", "failed", seconds, 31.0)
+    assert experience.breaker(1).open_until == 91.0
+    experience.observe(1, "t", "succeeded", seconds, 92.0)
+    assert experience.breaker_state(1, 92.0) is BreakerState.CLOSED
 
 
 # --- speed -----------------------------------------------------------------------------------------------------------

@@ -184,6 +184,14 @@ def test_a_second_mass_silence_gets_a_hold_of_its_own() -> None:
     assert watch.run(30, beating=(3,))[-1].held == (0, 1, 2)
 
 
+def test_nodes_that_are_silent_on_purpose_make_no_mass_silence() -> None:
+    memory = HealthMemory(998.0, 0.0, 0.0)
+    disabled = [Pulse(i, SUSPECT, 960.0, 990.0, is_expected=False) for i in (0, 1, 2)]
+    alive = [Pulse(3, ONLINE, 999.0, 1029.0), Pulse(4, ONLINE, 999.0, 1029.0)]
+    result = sweep([*disabled, *alive], now=1000.0, monotonic=2.0, memory=memory, rules=RULES)
+    assert (result.held, result.states) == ((), {0: OFFLINE, 1: OFFLINE, 2: OFFLINE, 3: ONLINE, 4: ONLINE})
+
+
 def test_fewer_than_most_are_not_held() -> None:
     watch = started(4)
     assert watch.run(30, beating=(2, 3))[-1].states == {0: OFFLINE, 1: OFFLINE, 2: ONLINE, 3: ONLINE}
