@@ -14,7 +14,7 @@ from dispatcher.conf import conf
 from dispatcher.engine.loop import Loop
 from dispatcher.models import Change, Node
 from dispatcher.scheduling import health
-from dispatcher.states import NodeState
+from dispatcher.states import NodeIntent, NodeState
 
 logger = logging.getLogger(__name__)
 
@@ -75,4 +75,10 @@ class Sweeper(Loop):
 def _pulse(node: Node) -> health.Pulse:
     # Both are set together with the state (a constraint of the table); the fallback is never reached.
     seen = node.last_seen_at or timezone.now()
-    return health.Pulse(node.pk, NodeState(node.state), seen.timestamp(), (node.lease_expires_at or seen).timestamp())
+    return health.Pulse(
+        node.pk,
+        NodeState(node.state),
+        seen.timestamp(),
+        (node.lease_expires_at or seen).timestamp(),
+        is_expected=node.intent != NodeIntent.DISABLED,
+    )
