@@ -189,7 +189,8 @@ class _Reader:
             readings = [self._read(channel, reads) for channel in channels if _is_due(channel, news)]
         except Exception:
             logger.exception("live: the feed could not be read, trying again")
-            self._tailer, readings = None, []
+            self._tailer = None
+            readings = [_Reading(channel, None, is_failed=True) for channel in channels]
         finally:
             close_old_connections()
         return _Outcome(readings, time.thread_time() - started)

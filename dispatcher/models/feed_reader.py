@@ -47,9 +47,11 @@ class FeedReader:
         last = latest_position()
         reader = cls(max(0, last - RECENT_IDS))
         # Only the ids: what the rows say may be long.
-        ids = Change.objects.filter(id__gt=reader.position, id__lte=last).order_by("id").values_list("id", flat=True)
-        reader._note_holes([*ids, last] if last else [])
-        reader.position = last
+        recent = Change.objects.filter(id__gt=reader.position, id__lte=last).order_by("id")
+        ids = list(recent.values_list("id", flat=True))
+        if ids:
+            reader._note_holes(ids)
+            reader.position = ids[-1]
         return reader
 
     def read(self, limit: int = 500) -> list[ChangeRow]:
