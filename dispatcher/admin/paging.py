@@ -46,8 +46,8 @@ class Before(admin.SimpleListFilter):
 
     def lookups(self, _request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         """One step back from where the list begins now."""
-        oldest = _top(model_admin.model, self.value_given) - STRETCH
-        return [(str(oldest), str(_("older than #%d")) % oldest)] if oldest > 0 else []
+        oldest = _top(model_admin.model, self.value_given) - STRETCH + 1
+        return [(str(oldest), str(_("older than #%d")) % oldest)] if oldest > 1 else []
 
     @property
     def value_given(self) -> str | None:

@@ -46,7 +46,7 @@ class GrowingAdmin(SteeredAdmin):
         found: QuerySet[Any] = self.model.objects.order_by("-id")
         return found
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list that orders by id alone, which is newest first and needs no sorting."""
         return NewestFirst
 
@@ -69,7 +69,7 @@ class AttemptInline(TabularInline):
     ordering = ("number", "id")
     fields = readonly_fields = ("number", "outcome", "node", "dispatched_at", "started_at", "ended_at", "error")
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whoever sees the task."""
         return True
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from dispatcher import credentials
+from dispatcher import credentials, node_registry
 from dispatcher.admin.access import SteeredAdmin, actor
 from dispatcher.admin.confirmation import NoForm, Question, confirm, one_line
 from dispatcher.admin.handover import MAX_HOURS, hand_over
@@ -80,7 +80,7 @@ class NodeCredentialForm(forms.Form):
     def issue(self, *, by: str) -> list[tuple[str, str]]:
         """The credential; the node is made if there is none."""
         name = self.cleaned_data["name"]
-        return [(name, credentials.issue_node_credential(name=name, actor=by, now=timezone.now()))]
+        return [(name, node_registry.issue_credential(name=name, actor=by, now=timezone.now()))]
 
 
 #: Last part of the address → (title, form).
@@ -126,7 +126,7 @@ class CredentialAdmin(SteeredAdmin):
     actions = ("revoke",)
     change_list_template = "admin/dispatcher/credentials.html"
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Admins."""
         return self.has_administer_permission(request)
 
