@@ -50,11 +50,9 @@ def issue_enrolment_token(
     )
 
 
-def issue_node_credential(*, name: str, actor: str, now: datetime) -> str:
-    """A credential for the node called ``name``, which is made if there is none. Earlier ones stay valid."""
-    with transaction.atomic():
-        node, _ = Node.objects.get_or_create(name=name, defaults={"created_at": now})
-        return _issue(Credential.Kind.NODE, label=name, actor=actor, now=now, node=node)
+def issue_node_credential(*, node: Node, actor: str, now: datetime) -> str:
+    """A credential for this node; earlier ones stay valid. ``node_registry.issue_credential`` makes the node, too."""
+    return _issue(Credential.Kind.NODE, label=node.name, actor=actor, now=now, node=node)
 
 
 def authenticate(token: str, *, now: datetime) -> Credential | None:

@@ -24,6 +24,13 @@ class EnrolmentRefused(Exception):
     """The enrolment token has no use left, or the name is taken by a node that it may not enrol."""
 
 
+def issue_credential(*, name: str, actor: str, now: datetime) -> str:
+    """A credential for the node called ``name``, which is made if there is none. Earlier ones stay valid."""
+    with transaction.atomic():
+        node, _ = Node.objects.get_or_create(name=name, defaults={"created_at": now})
+        return credentials.issue_node_credential(node=node, actor=actor, now=now)
+
+
 def enrol(message: protocol.Register, *, credential: Credential, now: datetime) -> tuple[Node, str]:
     """Let a new node in with an enrolment token: makes its row and its own credential, then registers it.
 
@@ -37,7 +44,7 @@ def enrol(message: protocol.Register, *, credential: Credential, now: datetime) 
         if node is not None and credential.node_id != node.pk:
             raise EnrolmentRefused(f"there is a node called {message.name!r} already; choose another name")
         actor = f"enrolment {credential.prefix}"
-        token = credentials.issue_node_credential(name=message.name, actor=actor, now=now)
+        token = issue_credential(name=message.name, actor=actor, now=now)
         return register(message, node=Node.objects.get(name=message.name), now=now), token
 
 

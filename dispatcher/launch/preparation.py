@@ -17,7 +17,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresqlConnection
 
-from dispatcher import credentials
+from dispatcher import credentials, node_registry
 from dispatcher.launch.database_reach import first_line, reach_advice, unreachable_reason
 
 OWNER_ONLY_DIRECTORY = 0o700
@@ -84,7 +84,7 @@ def ensure_worker_token(node_dir: Path, *, name: str, now: datetime) -> Path:
     path = node_dir / "token"
     if path.exists() and _belongs_to(path.read_text().strip(), name=name, now=now):
         return path
-    token = credentials.issue_node_credential(name=name, actor=ACTOR, now=now)
+    token = node_registry.issue_credential(name=name, actor=ACTOR, now=now)
     draft = path.with_name("token.new")
     draft.touch(mode=OWNER_ONLY_FILE)
     draft.write_text(f"{token}\n")

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
-from dispatcher import credentials
+from dispatcher import credentials, node_registry
 from dispatcher.models import Node
 from dispatcher.states import NodeState
 from tests.factories import make_node, make_user
@@ -111,7 +111,7 @@ def caller_of() -> Callable[[Node], Caller]:
     """Makes a client with a node's own credential."""
 
     def make(node: Node) -> Caller:
-        return Caller(credentials.issue_node_credential(name=node.name, actor="tests", now=now()))
+        return Caller(node_registry.issue_credential(name=node.name, actor="tests", now=now()))
 
     return make
 

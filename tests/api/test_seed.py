@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher import credentials, lifecycle
+from dispatcher import credentials, lifecycle, node_registry
 from dispatcher.models import Node, Task
 from dispatcher.models.statements import Claim, Start
 from dispatcher.states import NodeIntent, NodeState, TaskState
@@ -146,7 +146,7 @@ class TestHeartbeat:
     """``POST /heartbeat``."""
 
     def test_before_any_register(self, db: None) -> None:
-        caller = Caller(credentials.issue_node_credential(name="fresh", actor="tests", now=now()))
+        caller = Caller(node_registry.issue_credential(name="fresh", actor="tests", now=now()))
         answer = caller.post("/heartbeat", {"nodeId": "fresh"})
         assert (answer.status, answer.json["type"]) == (409, "urn:taskdist:problem:register-first")
 

@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from dispatcher import credentials
+from dispatcher import credentials, node_registry
 from dispatcher.api.validation import name_error, text_error
 from dispatcher.models import Node
 
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         name = options["name"]
         if error := name_error(name) or _too_long(name, MAX_NAME_CHARS):
             raise CommandError(f"a node's name {error}")
-        token = credentials.issue_node_credential(name=name, actor=_actor(), now=timezone.now())
+        token = node_registry.issue_credential(name=name, actor=_actor(), now=timezone.now())
         self._show(token, f"credential of the node {name}; start it with --name {name} and this token")
 
     def _enrol(self, options: dict[str, Any]) -> None:
