@@ -12,3 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dispatcher.live.urls")),
     path("", include("dispatcher.dashboard.urls")),
 ]
+
+# Programs get errors in JSON also where no view was reached.
+handler400 = "dispatcher.api.fallback.bad_request"
+handler500 = "dispatcher.api.fallback.server_error"

@@ -5,7 +5,7 @@ A request that brings a token is judged by that token alone; a session counts on
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
@@ -26,7 +26,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
     def enforce_csrf(self, request: Request) -> None:
         """Check on Django's own request: asking the framework's for a form field would make it parse the body."""
-        super().enforce_csrf(request._request)  # noqa: SLF001 - as the framework itself does
+        super().enforce_csrf(cast("Request", request._request))  # noqa: SLF001 - as the framework itself does
 
 
 class TokenAuthentication(authentication.BaseAuthentication):

@@ -116,6 +116,25 @@ def test_what_is_no_route_is_a_problem_document(
     assert answer.is_problem
 
 
+@pytest.mark.parametrize("path", ["/api/v1/tasks", "/task"])
+def test_a_host_that_is_not_ours(operator: Caller, path: str) -> None:
+    answer = Answer(operator.get(path, HTTP_HOST="evil.example"))
+    assert (answer.status, answer.is_problem) == (400, True)
+    assert b"<h1>" in operator.get("/", HTTP_HOST="evil.example").content
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tasks", "/task"])
+def test_an_error_outside_of_any_view(operator: Caller, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    def explode(*_args: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("django.middleware.common.CommonMiddleware.process_request", explode)
+    operator.raise_request_exception = False
+    answer = Answer(operator.get(path))
+    assert (answer.status, answer.is_problem) == (500, True)
+    assert b"secret" not in answer.content
+
+
 @pytest.mark.parametrize("name", ["0", "-1", "1" * 23, "9223372036854775808", "abc", "%00", "٣", "1.0", "99999"])
 def test_ids_that_name_no_task(operator: Caller, name: str) -> None:
     for method, path in (("GET", ""), ("GET", "/logs"), ("POST", "/cancel"), ("POST", "/retry")):
