@@ -12,6 +12,7 @@ const SILENT_MS = 45_000;
 const STALE_MS = 10_000;
 const POLL_MS = 3_000;
 const POLL_AFTER_FAILURES = 3;
+const SNAPSHOT = "/live/snapshot?";
 const SIGNED_OUT = 4401;
 const REFUSED = new Set([4400, 1003, 1009]);
 
@@ -62,7 +63,6 @@ class Live extends EventTarget {
   subscribe(topic, shown, { params, lost = () => {} } = {}) {
     const subscription = { topic, params, shown, lost, known: null, isAsked: false };
     this.#topics.set(topic, subscription);
-    if (!this.#socket && !this.#retryTimer) this.#connect();
     this.#ask(subscription);
   }
 
@@ -82,8 +82,10 @@ class Live extends EventTarget {
   start() {
     document.addEventListener("visibilitychange", () => this.#wake());
     addEventListener("online", () => this.#wake());
-    addEventListener("pagehide", () => this.#socket?.close());
+    // An open socket would keep the page out of the browser's back-forward cache.
+    addEventListener("pagehide", () => this.#socket?.readyState === WebSocket.OPEN && this.#socket.close());
     addEventListener("pageshow", (event) => event.persisted && this.#wake());
+    this.#connect();
     setInterval(() => this.#tick(), 1000);
     setInterval(() => this.#poll(), POLL_MS);
   }
@@ -92,7 +94,7 @@ class Live extends EventTarget {
     this.#aliveAt = performance.now();
     if (this.#socket) {
       this.#sayVisible();
-    } else if (!document.hidden && this.#topics.size) {
+    } else if (!document.hidden) {
       clearTimeout(this.#retryTimer);
       this.#connect();
     }
@@ -117,10 +119,7 @@ class Live extends EventTarget {
     this.#socket = null;
     clearTimeout(this.#ackTimer);
     this.#ackTimer = 0;
-    if (code === SIGNED_OUT) {
-      location.assign(`/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
-      return;
-    }
+    if (code === SIGNED_OUT) this.#leaveIfSignedOut();
     if (REFUSED.has(code)) {
       this.isRefused = true;
       this.#failures = POLL_AFTER_FAILURES;
@@ -130,6 +129,13 @@ class Live extends EventTarget {
     this.#retryTimer = setTimeout(() => this.#connect(), pauseMs(this.#failures, Math.random()));
     this.#failures += 1;
     this.#report();
+  }
+
+  /** Go to the login, unless only the websocket takes us for signed out: then the login would send us back here. */
+  async #leaveIfSignedOut() {
+    const answer = await fetch(SNAPSHOT + new URLSearchParams({ topic: "queues" })).catch(() => null);
+    if (answer?.status !== 401) return;
+    location.assign(`/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
 
   /** @param {any} message */
@@ -251,7 +257,7 @@ class Live extends EventTarget {
         if (value !== null && value !== undefined) query.set(name, String(value));
       }
       try {
-        const answer = await fetch(`/live/snapshot?${query}`, { headers: { Accept: "application/json" } });
+        const answer = await fetch(SNAPSHOT + query, { headers: { Accept: "application/json" } });
         if (answer.status === 404) this.#lost({ type: "gone", topic: subscription.topic });
         if (!answer.ok) continue;
         const frame = await answer.json();

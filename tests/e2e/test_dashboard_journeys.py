@@ -1,0 +1,191 @@
+"""What people do in the dashboard, in Chromium, against real processes: no page is reloaded to see what happened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.browser import Visit, chromium
+from tests.e2e.conftest import Api
+from tests.launch.installation import Installation
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(browser: Browser, installed: Installation, api: Api) -> Iterator[Visit]:
+    made = Visit(browser, installed)
+    made.sign_in()
+    yield made
+    made.context.close()
+    assert made.complaints == []
+
+
+def shown_state(visit: Visit, word: str) -> None:
+    """Wait until the page of a task shows the state."""
+    expect(visit.page.locator("#task .page-head .state > span").first).to_have_text(word)
+
+
+def test_a_task_goes_through_the_form_to_success_before_ones_eyes(visit: Visit) -> None:
+    page = visit.open("/submit/")
+    page.get_by_label("Type", exact=True).fill("demo.sleep")
+    page.get_by_label("Payload").fill('{"seconds": 1.5}')
+    page.get_by_role("button", name="Submit", exact=True).dblclick()
+    toast = page.locator(".toast")
+    expect(toast).to_have_count(1)
+    toast.get_by_role("link", name="Open").click()
+    page.wait_for_url(re.compile(r"/tasks/\d+/"))
+    page.evaluate("window.sameAsBefore = true")
+    shown_state(visit, "Running")
+    shown_state(visit, "Succeeded")
+    expect(page.locator("#attempt-rows .state")).to_have_text("Succeeded")
+    page.get_by_role("tab", name="Result").click()
+    expect(page.locator("#result-code")).to_be_visible()
+    assert visit.was_not_reloaded()
+
+
+def test_a_double_click_makes_one_task(visit: Visit, api: Api) -> None:
+    page = visit.open("/submit/?type=demo.echo")
+    page.get_by_text("Retries, limits, placement, tags").click()
+    page.get_by_label("Tags").fill("twice")
+    page.get_by_label("Payload").fill("9007199254740993")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#submit-done")).to_be_visible()
+    tasks = api.ask("/api/v1/tasks?tag=twice")["tasks"]
+    assert len(tasks) == 1
+    page.goto(f"/tasks/{tasks[0]['id']}/")
+    expect(page.locator("#payload-code")).to_have_text("9007199254740993")
+
+
+def test_errors_stand_where_they_belong_and_nothing_is_submitted(visit: Visit) -> None:
+    page = visit.open("/submit/?type=demo.echo")
+    page.get_by_label("Payload").fill("{")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    expect(page.locator("#s-payload-error")).to_contain_text("Not valid JSON")
+    page.get_by_role("tab", name="JSON").click()
+    page.locator("#s-json").fill('[{"type": "demo.echo"}, {"type": "demo.echo", "priority": 101}]')
+    page.get_by_role("button", name="Submit 2 tasks").click()
+    expect(page.locator("#submit-errors")).to_contain_text("Item 2: priority")
+    [complaint] = visit.complaints
+    assert "400 (Bad Request)" in complaint
+    visit.complaints.clear()
+
+
+def test_a_running_task_is_cancelled_by_a_key(visit: Visit, api: Api) -> None:
+    [task_id] = api.submit({"type": "demo.sleep", "payload": {"seconds": 60}})
+    page = visit.open(f"/tasks/{task_id}/")
+    shown_state(visit, "Running")
+    expect(page.locator("#task progress").first).to_be_visible()
+    page.keyboard.press("c")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel task").click()
+    shown_state(visit, "Cancelled")
+    assert visit.was_not_reloaded()
+    page.keyboard.press("r")
+    expect(page.locator(".toast").last).to_contain_text("Submitted again as task")
+    expect(page.locator("#retries a")).to_have_count(1)
+    retry = page.locator("#retries a").get_attribute("href") or ""
+    api.ask(f"/api/v1/tasks/{retry.strip('/').rpartition('/')[2]}/cancel", {})
+
+
+def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Visit, api: Api) -> None:
+    [first] = api.submit({"type": "demo.noop", "queue": "mail"})
+    api.await_state(first, "succeeded")
+    page = visit.open("/queues/")
+    row = page.locator("tr[data-key=mail]")
+    row.get_by_role("button", name="Pause").click()
+    page.get_by_label("Reason").fill("SMTP <b>moves</b>")
+    page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    expect(row).to_contain_text("SMTP <b>moves</b>")
+    page.mouse.move(0, 0)
+    [waiting] = api.submit({"type": "demo.noop", "queue": "mail"})
+    expect(row.locator("td[data-label=Waiting]")).to_have_text("1")
+    assert api.task(waiting)["state"] == "queued"
+    row.get_by_role("button", name="Resume").click()
+    expect(row.locator("td[data-label=Waiting]")).to_have_text("0")
+    api.await_state(waiting, "succeeded")
+    assert visit.was_not_reloaded()
+
+
+def test_a_node_is_drained_and_resumed(visit: Visit, api: Api) -> None:
+    page = visit.open("/nodes/")
+    row = page.locator("tr[data-key=local-2]")
+    row.get_by_role("button", name="Drain").click()
+    page.get_by_label("Reason").fill("new kernel")
+    page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+    expect(row.locator(".state").first).to_have_text("Draining")
+    row.get_by_role("button", name="Resume").click()
+    expect(row.locator(".state").first).to_have_text("Online")
+    assert visit.was_not_reloaded()
+
+
+def test_exactly_the_selected_tasks_are_steered(visit: Visit, api: Api) -> None:
+    done = api.submit(*[{"type": "demo.noop", "tags": ["chosen"]}] * 2)
+    for task_id in done:
+        api.await_state(task_id, "succeeded")
+    later = api.submit(*[{"type": "demo.noop", "tags": ["chosen"], "delay_seconds": 600}] * 2)
+    page = visit.open("/tasks/?tag=chosen")
+    page.get_by_label("Select all tasks on this page").check()
+    bar = page.get_by_role("region", name="Selected tasks")
+    expect(bar.get_by_role("button", name="Retry 2")).to_be_enabled()
+    bar.get_by_role("button", name="Cancel 2").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel 2").click()
+    for task_id in later:
+        expect(page.locator(f"tr[data-key='{task_id}'] .state")).to_have_text("Cancelled")
+    assert {api.task(task_id)["state"] for task_id in done} == {"succeeded"}
+    assert visit.was_not_reloaded()
+
+
+def test_new_tasks_are_offered_and_rows_under_the_pointer_stay(visit: Visit, api: Api) -> None:
+    [first] = api.submit({"type": "demo.noop", "tags": ["steady"], "delay_seconds": 600})
+    page = visit.open("/tasks/?tag=steady")
+    row = page.locator(f"tr[data-key='{first}']")
+    row.hover()
+    before = row.bounding_box()
+    api.submit({"type": "demo.noop", "tags": ["steady"], "delay_seconds": 600})
+    pill = page.locator("#new-pill button")
+    expect(pill).to_have_text("1 new")
+    assert page.locator("#task-rows tr").count() == 1
+    after = row.bounding_box()
+    assert before
+    assert after
+    assert after["height"] == before["height"]
+    pill.click()
+    expect(page.locator("#task-rows tr")).to_have_count(2)
+    assert visit.was_not_reloaded()
+
+
+def test_a_crash_its_log_line_and_the_second_attempt_show_as_they_happen(visit: Visit, api: Api) -> None:
+    task = {"type": "demo.crash", "payload": {"until_attempt": 2}, "backoff_seconds": 1.5, "delay_seconds": 1}
+    [task_id] = api.submit(task)
+    page = visit.open(f"/tasks/{task_id}/#logs")
+    expect(page.locator("#log-lines .log-line[data-level=warning]")).to_contain_text("ends itself")
+    shown_state(visit, "Retrying")
+    shown_state(visit, "Succeeded")
+    expect(page.locator("#attempt-rows .state")).to_have_text(["Crashed", "Succeeded"])
+    expect(page.locator("#timeline .tl-run")).to_have_count(2)
+    assert visit.was_not_reloaded()
+
+
+def test_the_overview_follows(visit: Visit, api: Api) -> None:
+    page = visit.open("/")
+    figure = page.locator("#overview .kpi", has_text="Slots busy").locator(".kpi-value")
+    expect(figure).to_have_text(re.compile(r"^0\s*/\s*\d+$"))
+    ids = api.submit(*[{"type": "demo.sleep", "payload": {"seconds": 2}}] * 3)
+    expect(figure).to_have_text(re.compile(r"^3\s*/\s*\d+$"))
+    for task_id in ids:
+        api.await_state(task_id, "succeeded")
+    expect(figure).to_have_text(re.compile(r"^0\s*/\s*\d+$"))
+    expect(page.locator(".chart canvas")).to_have_count(4)
+    page.locator("#chart-throughput").get_by_role("button", name="Show as table").click()
+    expect(page.locator("#chart-throughput tbody tr")).to_have_count(60)
+    assert visit.was_not_reloaded()
