@@ -12,6 +12,7 @@ from dispatcher import lifecycle, node_registry, queues
 from dispatcher.lifecycle import FailedAttempt, TaskSpec
 from dispatcher.models import Node, Task
 from dispatcher.models.statements import Claim
+from dispatcher.models.task import TaskQuerySet
 from dispatcher.states import ACTIVE, AttemptOutcome, TaskState
 from workers import protocol
 
@@ -47,8 +48,14 @@ def submit(rng: random.Random, nodes: Sequence[Node], now: datetime) -> None:
 
 
 def claim(rng: random.Random, nodes: Sequence[Node], now: datetime) -> None:
-    ready = list(Task.objects.filter(state=TaskState.QUEUED).order_by("?")[:4])
+    ready = some(rng, Task.objects.filter(state=TaskState.QUEUED), 4)
     lifecycle.claim([_claim_of(task, rng.choice(nodes)) for task in ready], now=now)
+
+
+def some(rng: random.Random, tasks: TaskQuerySet, most: int) -> list[Task]:
+    """At most so many of the tasks, the same ones for the same history."""
+    found = list(tasks.order_by("id"))
+    return rng.sample(found, min(most, len(found)))
 
 
 def _claim_of(task: Task, node: Node) -> Claim:
@@ -88,19 +95,18 @@ def _bad_end(rng: random.Random, ref: dict[str, object]) -> protocol.TaskResult:
 
 
 def lose(rng: random.Random, nodes: Sequence[Node], now: datetime) -> None:
-    held = list(Task.objects.filter(state__in=ACTIVE).order_by("?")[:2])
+    held = some(rng, Task.objects.active(), 2)
     failed = [FailedAttempt(task_id=task.pk, attempt=task.attempt, outcome=AttemptOutcome.LOST) for task in held]
     lifecycle.end(failed, node_id=None, now=now, rng=rng)
 
 
 def cancel(rng: random.Random, nodes: Sequence[Node], now: datetime) -> None:
-    ids = list(Task.objects.order_by("?").values_list("id", flat=True)[:2])
-    lifecycle.cancel(ids, actor="alice", now=now)
+    lifecycle.cancel([task.pk for task in some(rng, Task.objects.all(), 2)], actor="alice", now=now)
 
 
 def retry(rng: random.Random, nodes: Sequence[Node], now: datetime) -> None:
-    ids = list(Task.objects.filter(state=TaskState.FAILED).order_by("?").values_list("id", flat=True)[:1])
-    lifecycle.retry(ids, actor="alice", now=now)
+    failed = some(rng, Task.objects.filter(state=TaskState.FAILED), 1)
+    lifecycle.retry([task.pk for task in failed], actor="alice", now=now)
 
 
 def move_clock(rng: random.Random, nodes: Sequence[Node], now: datetime) -> None:

@@ -107,6 +107,8 @@ class Browser:
         return frame
 
     async def _take_in(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "gone":
+            del self.documents[frame["topic"]]
         if frame["type"] not in {"snapshot", "delta"}:
             return
         self.num_data_frames += 1
