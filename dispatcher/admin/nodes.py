@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -27,6 +28,8 @@ from dispatcher.states import ACTIVE
 
 #: Names of task types shown in the list.
 SHOWN_TYPES = 5
+#: Up to here ages are shown in seconds.
+SHOWN_SECONDS = 120
 ACTIVE_STATES = ",".join(str(state.value) for state in sorted(ACTIVE))
 
 
@@ -41,7 +44,7 @@ class NodeAdmin(SteeredAdmin):
     """Nodes make and describe themselves; here they are watched and steered."""
 
     list_display = (
-        "name", "state", "wanted", "load", "label_text", "capabilities", "last_seen_at", "running_tasks", "breaker",
+        "name", "state", "wanted", "load", "running_tasks", "last_heartbeat", "label_text", "capabilities", "breaker",
         "version",
     )  # fmt: skip
     list_filter = ("state", "intent", "breaker", "is_tutorial")
@@ -71,6 +74,16 @@ class NodeAdmin(SteeredAdmin):
         """Busy of all; what waits on the node beyond its slots is added."""
         waiting = max(0, node.held - node.slots)
         return f"{min(node.held, node.slots)}/{node.slots}" + (f" +{waiting}" if waiting else "")
+
+    @admin.display(description=_("last heartbeat"), ordering="last_seen_at")
+    def last_heartbeat(self, node: Node) -> str:
+        """How long ago, which is what one looks for; the time itself is on the node's page."""
+        if node.last_seen_at is None:
+            return _t("never")
+        seconds = max(0, round((timezone.now() - node.last_seen_at).total_seconds()))
+        if seconds < SHOWN_SECONDS:
+            return _t("%d s ago") % seconds
+        return _t("%s ago") % timesince(node.last_seen_at)
 
     @admin.display(description=_("labels"))
     def label_text(self, node: Node) -> str:

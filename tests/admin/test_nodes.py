@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -42,10 +44,14 @@ def test_the_list_shows_load_and_leads_to_the_tasks(staff: Client) -> None:
         intent_reason="hot",
         intent="drain",
     )
+    make_node("silent", last_seen_at=None)
+    make_node("fresh", last_seen_at=datetime.now(UTC) - timedelta(seconds=70))
     for state in (TaskState.RUNNING, TaskState.RUNNING, TaskState.DISPATCHED, TaskState.SUCCEEDED):
         make_task(state=state, node=node)
     page = text_of(staff.get(LIST))
     assert "2/2 +1" in page
+    assert "never" in page
+    assert re.search(r"7\d s ago", page)
     assert "gpu=yes" in page
     assert "t4 and 2 more" in page
     assert "drain (hot)" in page

@@ -252,9 +252,25 @@ class TestAudit:
         assert "&lt;b&gt;bold" in page
         assert "<b>bold" not in page
         of_ada = text_of(staff.get(f"{AUDIT}?actor=ada"))
-        assert "&quot;two&quot;" in of_ada
-        assert "&quot;one&quot;" not in of_ada
+        assert "queue: two" in of_ada
+        assert "queue: one" not in of_ada
         assert staff.get(f"{AUDIT}?actor=nobody-at-all").status_code == 200
+
+    def test_what_happened_to_tasks_is_said_in_words(self, staff: Client) -> None:
+        rows = [events.TaskChange(pk, 1, 6, 0, 1) for pk in range(11, 18)]
+        make_change(events.TasksChanged(rows=rows), actor="otto")
+        make_change(events.TasksChanged(rows=[events.TaskChange(30, None, 1, 0, 1)]), actor="otto")
+        make_change(events.TasksCancelRequested(rows=[(21, 1, 1)]), actor="otto")
+        Change.objects.create(at=NOW, kind="from.the_future", actor="otto", body='{"x":1}')
+        page = text_of(staff.get(AUDIT))
+        assert "#11 queued → cancelled, #12 queued" in page
+        assert "#15 queued → cancelled (+2)" in page
+        assert "#30 → queued" in page
+        assert ">#21<" in page
+        assert "{&quot;x&quot;:1}" in page
+        only = text_of(staff.get(f"{AUDIT}?kind=tasks.cancel_requested"))
+        assert ">#21<" in only
+        assert "#11" not in only
 
     def test_the_trail_cannot_be_changed(self, superuser: Client) -> None:
         change = make_change(events.QueuePaused(queue="one"), actor="otto")
