@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, duration, elapsed, icon, word
+from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, due, duration, elapsed, icon, word
 
 #: Slots are drawn as cells of this width (px); beyond so many, the cells stand for shares of the slots.
 CELL_PX, MAX_CELLS = 14, 32
@@ -122,13 +122,31 @@ def tries(row: Any, now: datetime) -> str:
     return f"{_get(row, 'counted_attempts') or 0}/{_get(row, 'max_attempts') or 0}"
 
 
+def waited(row: Any, now: datetime) -> str:
+    """How long a task waited for its start, has been waiting, or when it is due."""
+    state = _get(row, "state")
+    if state == "scheduled":
+        return due(_get(row, "run_at"), now)
+    if state == "queued":
+        return elapsed(_get(row, "queued_at"), now)
+    if _get(row, "wait_ms") is None:
+        return attempt_waited(_last_attempt(row), now)
+    return duration(_get(row, "wait_ms"), now)
+
+
 def ran_for(row: Any, now: datetime) -> str:
     """How long a task ran, or has been running."""
     if _get(row, "run_ms") is not None:
         return duration(_get(row, "run_ms"), now)
     if _get(row, "state") == "running" and _get(row, "started_at"):
         return elapsed(_get(row, "started_at"), now)
-    return DASH
+    return attempt_ran(_last_attempt(row), now)
+
+
+def _last_attempt(row: Any) -> Any:
+    """Where there are any: a task that failed within milliseconds has its times on its attempt only."""
+    attempts = _get(row, "attempts")
+    return attempts[-1] if attempts and _get(row, "finished_at") else None
 
 
 def _between(start: Any, end: Any, now: datetime) -> str:
@@ -171,7 +189,9 @@ def queue_state(row: Any, now: datetime) -> str:
     del now
     if _get(row, "paused"):
         return "paused"
-    return "active" if _get(row, "depth") or _get(row, "active") else "idle"
+    if _get(row, "active"):
+        return "running"
+    return "waiting" if _get(row, "depth") else "idle"
 
 
 def queue_word(row: Any, now: datetime) -> str:
@@ -208,7 +228,7 @@ FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | {
     function.__name__: function
     for function in (
         task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, busy_width, slots_note,
-        tone_nodes, nodes_note, failure_key, not_due, tries, ran_for, attempt_waited, attempt_ran,
+        tone_nodes, nodes_note, failure_key, not_due, tries, waited, ran_for, attempt_waited, attempt_ran,
         breaker_closed, cannot_drain, cannot_resume, queue_state, queue_word, queue_icon, queue_eta, has_tasks,
         has_no_tasks,
     )

@@ -24,6 +24,8 @@ import { t } from "./strings.js";
 /** The vendored file carries no types. @type {any} */
 const uPlot = vendored;
 const HEIGHT_PX = 176;
+/** Steps of the axis of numbers of tasks: whole ones. */
+const STEPS = Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
 const DECADES = [0.1, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 const sync = uPlot.sync("minutes");
 
@@ -87,6 +89,7 @@ export class Chart {
     const empty = this.#part(".chart-empty");
     empty.textContent = t("chart.no_data");
     empty.hidden = !isEmpty;
+    this.#plotBox.toggleAttribute("data-empty", isEmpty);
     if (this.#isTable) this.#showTable();
     const shape = this.#series.map(({ name }) => name).join("\n");
     if (this.#plot && shape === this.#shape) {
@@ -132,7 +135,7 @@ export class Chart {
     const { kind, unit, isLogarithmic } = this.#spec;
     const y = isLogarithmic
       ? { ...axis, size: 62, splits: () => DECADES, filter: (/** @type {any} */ _u, /** @type {any} */ s) => s }
-      : { ...axis, size: 62, space: 36 };
+      : { ...axis, size: 62, space: 36, incrs: STEPS };
     return {
       width,
       height: HEIGHT_PX,

@@ -58,7 +58,7 @@ const ago = (value, now) => {
 };
 
 /** @type {Format} */
-const due = (value, now) => {
+export const due = (value, now) => {
   const seconds = secondsSince(value, now);
   if (seconds === null) return "";
   return seconds > -1 ? t("time.now") : t("time.in", { span: span(-seconds) });
@@ -157,7 +157,7 @@ const ICONS = {
   released: "retrying",
   superseded: "cancelled",
   paused: "pause",
-  active: "running",
+  waiting: "queued",
   idle: "check",
   closed: "online",
   open: "zap",
@@ -195,7 +195,7 @@ function sparkPoints(values) {
 const breakerTitle = (value) => (value === "open" || value === "half_open" ? t(`breaker.${value}`) : "");
 
 /** Formats whose text changes as time goes by. */
-export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "ran_for", "attempt_ran"]);
+export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "waited", "ran_for", "attempt_ran"]);
 
 /** @type {Record<string, Format>} */
 export const VALUE_FORMATS = {

@@ -2,7 +2,7 @@
 // How tasks, nodes and queues look: formats that take a whole row. The server's half is
 // dispatcher/dashboard/row_formats.py.
 
-import { DASH, VALUE_FORMATS, duration, elapsed, icon, word } from "./format.js";
+import { DASH, VALUE_FORMATS, due, duration, elapsed, icon, isNone, word } from "./format.js";
 import { t } from "./strings.js";
 
 /** @typedef {import("./format.js").Format} Format */
@@ -53,23 +53,37 @@ const nodesNote = (row) => {
   return t(row?.nodes_total ? "nodes.all" : "nodes.none");
 };
 
-/** @type {Format} */
-const ranFor = (row, now) => {
-  if (row?.run_ms !== null && row?.run_ms !== undefined) return duration(row.run_ms, now);
-  return row?.state === "running" && row.started_at ? elapsed(row.started_at, now) : DASH;
-};
-
 /** @param {any} start @param {any} end */
 const between = (start, end) => (start && end ? duration(Date.parse(end) - Date.parse(start), 0) : DASH);
+
+/** @type {Format} */
+const attemptWaited = (row) => between(row?.queued_at, row?.started_at);
 
 /** @type {Format} */
 const attemptRan = (row, now) =>
   row?.outcome === "running" ? elapsed(row.started_at, now) : between(row?.started_at, row?.ended_at);
 
+/** Where there are any: a task that failed within milliseconds has its times on its attempt only. @param {any} row */
+const lastAttempt = (row) => (row?.finished_at ? row.attempts?.at(-1) : undefined);
+
+/** @type {Format} */
+const waited = (row, now) => {
+  if (row?.state === "scheduled") return due(row.run_at, now);
+  if (row?.state === "queued") return elapsed(row.queued_at, now);
+  return isNone(row?.wait_ms) ? attemptWaited(lastAttempt(row), now) : duration(row.wait_ms, now);
+};
+
+/** @type {Format} */
+const ranFor = (row, now) => {
+  if (!isNone(row?.run_ms)) return duration(row.run_ms, now);
+  return row?.state === "running" && row.started_at ? elapsed(row.started_at, now) : attemptRan(lastAttempt(row), now);
+};
+
 /** @type {Format} */
 const queueState = (row) => {
   if (row?.paused) return "paused";
-  return row?.depth || row?.active ? "active" : "idle";
+  if (row?.active) return "running";
+  return row?.depth ? "waiting" : "idle";
 };
 
 /** @type {Format} */
@@ -100,8 +114,9 @@ export const FORMATS = {
   failure_key: (row) => `${row?.type ?? ""} ${row?.error ?? ""}`,
   not_due: (row) => (row?.state === "scheduled" && row.run_at ? NO : YES),
   tries: (row) => `${row?.counted_attempts ?? 0}/${row?.max_attempts ?? 0}`,
+  waited,
   ran_for: ranFor,
-  attempt_waited: (row) => between(row?.queued_at, row?.started_at),
+  attempt_waited: attemptWaited,
   attempt_ran: attemptRan,
   breaker_closed: (row) => (row?.breaker === "open" || row?.breaker === "half_open" ? NO : YES),
   cannot_drain: (row) => (row?.intent === "run" ? NO : YES),

@@ -34,7 +34,7 @@ const EN = {
   "state.draining": "Draining",
   "state.disabled": "Disabled",
   "state.paused": "Paused",
-  "state.active": "Active",
+  "state.waiting": "Waiting",
   "state.idle": "Idle",
   "state.timed_out": "Timed out",
   "state.crashed": "Crashed",

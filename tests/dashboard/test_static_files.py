@@ -21,7 +21,7 @@ SCRIPTS = {path: path.read_text() for path in script_files()}
 STATES = {
     *(state.word for state in TaskState),
     *(str(word) for words in (NodeState, AttemptOutcome, BreakerState) for word in words),
-    *("retrying", "cancelling", "draining", "disabled", "paused", "active", "idle"),
+    *("retrying", "cancelling", "draining", "disabled", "paused", "waiting", "idle"),
 }
 
 
