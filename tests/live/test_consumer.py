@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from dispatcher.live import consumer
+from dispatcher.live import consumer, topics
 from dispatcher.live.hub import hub_of_this_loop
 from dispatcher.states import TaskState
 from tests.factories import make_logs, make_node, make_progress, make_task, make_user, tell
@@ -163,7 +163,8 @@ async def test_a_change_is_seen_within_a_second(tab) -> None:
     assert loop.time() - started < 1.0
 
 
-async def test_a_task_is_followed_with_its_progress_and_its_log(tab) -> None:
+async def test_a_task_is_followed_with_its_progress_and_its_log(tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics.TaskTopic, "max_age", 60.0)
     task = await sync_to_async(make_task)(state=TaskState.RUNNING)
     browser = await tab()
     name = f"task:{task.pk}"
@@ -189,7 +190,10 @@ async def test_a_task_that_is_deleted_while_watched_is_gone(tab) -> None:
     assert hub_of_this_loop().num_subscriptions == 0
 
 
-async def test_the_tasks_on_the_screen_change_in_place_and_newcomers_are_counted(tab) -> None:
+async def test_the_tasks_on_the_screen_change_in_place_and_newcomers_are_counted(
+    tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics.TasksTopic, "max_age", 60.0)
     first = await sync_to_async(make_task)(state=TaskState.FAILED)
     second = await sync_to_async(make_task)(state=TaskState.QUEUED)
     browser = await tab()
@@ -204,6 +208,12 @@ async def test_the_tasks_on_the_screen_change_in_place_and_newcomers_are_counted
     await second.asave()
     await sync_to_async(tell)(second, TaskState.RUNNING, outcome="failed")
     await browser.until("tasks", lambda document: document["new"] == 1)
+    await sync_to_async(make_progress)(first, None)
+    first.priority = 7
+    await first.asave()
+    await sync_to_async(tell)(first, TaskState.FAILED)
+    await browser.until("tasks", lambda document: document["rows"][0]["priority"] == 7)
+    assert [row["id"] for row in browser.documents["tasks"]["rows"]] == [str(first.pk)]
 
 
 async def test_a_second_viewer_gets_the_same_document(tab) -> None:

@@ -12,7 +12,7 @@ from django.db import connections, transaction
 
 from dispatcher import events
 from dispatcher.live import hub as hub_module
-from dispatcher.live import news, seat
+from dispatcher.live import news, seat, topics
 from dispatcher.live.hub import Hub, hub_of_this_loop
 from dispatcher.live.seat import MAX_UNACKED_FRAMES, Seat
 from dispatcher.live.topics import PassReads, Topic
@@ -146,6 +146,7 @@ async def test_a_change_that_commits_after_a_later_one_is_seen(tab, on_postgres:
 async def test_a_flood_is_not_looked_at_but_nothing_is_missed(tab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(news, "MAX_CHANGES", 5)
     monkeypatch.setattr(news, "_READ", 5)
+    monkeypatch.setattr(topics.TaskTopic, "max_age", 60.0)
     task = await sync_to_async(make_task)(state=TaskState.RUNNING)
     browser = await tab()
     await browser.watch(f"task:{task.pk}")
@@ -153,6 +154,16 @@ async def test_a_flood_is_not_looked_at_but_nothing_is_missed(tab, monkeypatch: 
         await sync_to_async(make_task)()
     await sync_to_async(make_progress)(task, 0.5)
     await browser.until(f"task:{task.pk}", lambda document: document["progress"] is not None)
+
+
+async def test_news_that_come_too_soon_after_a_frame_are_not_forgotten(tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics.QueuesTopic, "max_age", 60.0)
+    browser = await tab()
+    await browser.watch("queues")
+    await sync_to_async(make_task)(queue="gpu")
+    # Starts a pass at once, in which the queues are not read: they were a moment ago.
+    await browser.watch("nodes")
+    await browser.until("queues", lambda document: document["queues"])
 
 
 class Broken(Topic):
