@@ -23,7 +23,7 @@ export function ask({ title, text, ok, hasReason = false, isDangerous = false, a
   byId("ask-text").textContent = text;
   byId("ask-field").hidden = !hasReason;
   button.textContent = ok;
-  button.className = isDangerous ? "button danger" : "button primary";
+  button.className = isDangerous ? "button primary danger" : "button primary";
   button.disabled = false;
   reason.value = "";
   error.hidden = true;

@@ -94,6 +94,8 @@ class Live extends EventTarget {
     this.#aliveAt = performance.now();
     if (this.#socket) {
       this.#sayVisible();
+      // A hidden tab sends no pings: only now does it show whether the connection still stands.
+      if (!document.hidden) this.#ping();
     } else if (!document.hidden) {
       clearTimeout(this.#retryTimer);
       this.#connect();
@@ -102,6 +104,7 @@ class Live extends EventTarget {
 
   #connect() {
     this.#retryTimer = 0;
+    if (document.hidden) return;
     const address = new URL("/ws/v1/live", location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address);
@@ -237,12 +240,13 @@ class Live extends EventTarget {
   }
 
   #tick() {
+    if (document.hidden) return;
     const now = performance.now();
     if (this.#socket && now - this.#aliveAt > SILENT_MS) {
       const dead = this.#socket;
       this.#closed(1006);
       dead.close();
-    } else if (this.#pingedAt && now - this.#pingedAt > this.#pingMs && !document.hidden) {
+    } else if (this.#pingedAt && now - this.#pingedAt > this.#pingMs) {
       this.#ping();
     }
     this.#report();

@@ -54,12 +54,14 @@ function showStatus() {
 const togglePause = () => live.pause(!live.isPaused);
 
 function switchTheme() {
-  const root = document.documentElement;
-  const isDark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  const next = isDark ? "light" : "dark";
-  root.dataset.theme = next;
+  const { dataset } = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const next = (dataset.theme ?? system) === "dark" ? "light" : "dark";
+  dataset.theme = next;
   try {
-    localStorage.setItem("taskdist-theme", next);
+    // Back at what the system says, the page follows the system again.
+    if (next === system) localStorage.removeItem("taskdist-theme");
+    else localStorage.setItem("taskdist-theme", next);
   } catch {
     // Not kept; the page has it for now.
   }
