@@ -53,7 +53,7 @@ class Installation:
         """Start it and return when it says that it runs."""
         with self.console.open("ab") as output:
             begin = output.tell()
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 [sys.executable, "manage.py", "up", *options],
                 cwd=ROOT,
                 env=self.environment,
@@ -61,11 +61,9 @@ class Installation:
                 stderr=output,
                 start_new_session=True,
             )
-        running = eventually(
-            lambda: "is running at" in self.said(begin) or self._process.poll() is not None, seconds=90
-        )
+        running = eventually(lambda: "is running at" in self.said(begin) or process.poll() is not None, seconds=90)
         assert running, self.said()
-        assert self._process.poll() is None, self.said()
+        assert process.poll() is None, self.said()
 
     def said(self, begin: int = 0) -> str:
         """What it has printed, from a position on."""
