@@ -113,7 +113,7 @@ class PostgresServer:
         data.mkdir(mode=0o700)
         if self._account is not None:
             os.chown(data, self._account.pw_uid, self._account.pw_gid)
-        command = [binaries / "initdb", "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync"]
+        command: list[str | Path] = [binaries / "initdb", "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync"]
         made = subprocess.run(
             [*command, "-U", SUPERUSER, "-D", data],
             capture_output=True,
