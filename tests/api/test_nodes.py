@@ -8,8 +8,8 @@ import pytest
 from dispatcher import credentials
 from dispatcher.models import Attempt, Change, Credential, LogChunk, Node, Task, TaskProgress
 from dispatcher.states import NodeIntent, NodeState, TaskState
-from tests.api.conftest import Caller, now
-from tests.factories import make_node, make_task
+from tests.api.conftest import Caller, now, token_of
+from tests.factories import make_node, make_task, make_user
 
 REGISTER, HEARTBEAT, RESULTS = (f"/api/v1/nodes/{name}" for name in ("register", "heartbeat", "results"))
 pytestmark = pytest.mark.django_db
@@ -243,6 +243,16 @@ class TestResults:
 
     @pytest.mark.parametrize("run_ms", [-1e300, 1e300, 0, 1e12])
     @pytest.mark.parametrize("outcome", ["succeeded", "failed"])
+    def test_impossible_durations_of_what_was_not_known_to_run(
+        self, node: Node, node_caller: Caller, run_ms: float, outcome: str
+    ) -> None:
+        task = make_task(state=TaskState.DISPATCHED, node=node, now=now())
+        result = {"task_id": str(task.pk), "attempt": 1, "outcome": outcome, "run_ms": run_ms}
+        assert self.report(node_caller, node, [result]).json["verdicts"][0]["verdict"] == "recorded"
+        assert _viewer().read(f"/api/v1/tasks/{task.pk}").status == 200
+
+    @pytest.mark.parametrize("run_ms", [-1e300, 1e300, 0, 1e12])
+    @pytest.mark.parametrize("outcome", ["succeeded", "failed"])
     def test_impossible_durations(self, node: Node, node_caller: Caller, run_ms: float, outcome: str) -> None:
         task = make_task(state=TaskState.RUNNING, node=node, now=now())
         result = {"task_id": str(task.pk), "attempt": 1, "outcome": outcome, "run_ms": run_ms}
@@ -254,7 +264,7 @@ class TestResults:
             logs=[{"task_id": str(task.pk), "attempt": 1, "n": 1, "text": "t", "age_ms": run_ms}],
         )
         assert (answer.status, answer.json["verdicts"][0]["verdict"]) == (200, "recorded")
-        assert Caller.read(_viewer(), f"/api/v1/tasks/{task.pk}/logs").status == 200
+        assert _viewer().read(f"/api/v1/tasks/{task.pk}/logs").status == 200
 
     def test_too_many_in_one_report(self, node: Node, node_caller: Caller) -> None:
         result = {"task_id": "1", "attempt": 1, "outcome": "succeeded"}
@@ -268,9 +278,6 @@ class TestResults:
 
 
 def _viewer() -> Caller:
-    from tests.api.conftest import token_of
-    from tests.factories import make_user
-
     return Caller(token_of(make_user("reader")))
 
 
