@@ -134,7 +134,7 @@ def errors_of(item: TaskInput, now: datetime) -> list[tuple[str, str]]:
 
 
 def _is_plain(item: TaskInput, max_payload_bytes: int) -> bool:
-    """Whether an item uses only what is quick to check, and is right. Most are; the others get ``errors_of``."""
+    """Whether an item is right and uses only what is quick to check. Most are and do; the others get ``errors_of``."""
     return not (
         type_name_error(item.type)
         or name_error(item.queue)
@@ -144,8 +144,8 @@ def _is_plain(item: TaskInput, max_payload_bytes: int) -> bool:
         or item.timeout_seconds
         or item.labels
         or item.affinity_key
-        or item.tags
-        or item.idempotency_key
+        or (item.tags and not "".join(item.tags).isprintable())
+        or (item.idempotency_key and not item.idempotency_key.isprintable())
     )
 
 
