@@ -15,11 +15,18 @@ from dispatcher.api import json_guard, task_input
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
 from dispatcher.api.views import ApiView, NoFields, answer, known_params, page_limit, whole_number
 from dispatcher.models import Task
+from dispatcher.models.lanes import lanes_by_id
 from dispatcher.queries.filters import FilterError, TaskFilters, parse_task_id
 from dispatcher.queries.shapes import TaskDetail
+from dispatcher.states import TaskState
 
 #: Tasks in one request to cancel or retry.
 MAX_STEERED: Final = 1000
+
+_SUMMARY: Final = (
+    "lane_id", "state", "priority", "tags", "attempt", "max_attempts", "timeout_seconds", "created_at", "run_at",
+    "expires_at", "submitted_by", "retry_of",
+)  # fmt: skip
 
 _NO_SUCH_TASK: Final = "There is no such task."
 
@@ -172,26 +179,28 @@ def _with_location(task_id: int, *, status: int) -> HttpResponse:
 
 def _summary(task_id: int) -> dict[str, Any]:
     """The task as it stands right after its submission, from one row."""
-    task = Task.objects.light().filter(pk=task_id).first()
-    if task is None:
+    found = list(Task.objects.filter(pk=task_id).values(*_SUMMARY))
+    if not found:
         # Submitted before with the same key, and deleted for its age since.
         return {"id": str(task_id)}
+    row = found[0]
+    lane = lanes_by_id([row["lane_id"]])[row["lane_id"]]
     return {
-        "id": str(task.pk),
-        "state": task.state_word,
-        "type": task.lane.type,
-        "queue": task.lane.queue,
-        "labels": task.lane.label_map,
-        "priority": task.priority,
-        "tags": task.tag_list,
-        "attempt": task.attempt,
-        "max_attempts": task.max_attempts,
-        "timeout_seconds": task.timeout_seconds,
-        "created_at": task.created_at,
-        "run_at": task.run_at,
-        "deadline": task.expires_at,
-        "submitted_by": task.submitted_by,
-        "retry_of": None if task.retry_of is None else str(task.retry_of),
+        "id": str(task_id),
+        "state": TaskState(row["state"]).word,
+        "type": lane.type,
+        "queue": lane.queue,
+        "labels": lane.label_map,
+        "priority": row["priority"],
+        "tags": msgspec.Raw(row["tags"].encode()),
+        "attempt": row["attempt"],
+        "max_attempts": row["max_attempts"],
+        "timeout_seconds": row["timeout_seconds"],
+        "created_at": row["created_at"],
+        "run_at": row["run_at"],
+        "deadline": row["expires_at"],
+        "submitted_by": row["submitted_by"],
+        "retry_of": None if row["retry_of"] is None else str(row["retry_of"]),
     }
 
 
