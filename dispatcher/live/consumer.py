@@ -24,8 +24,7 @@ from dispatcher.live.seat import MAX_TOPICS, Seat, WrongAck
 from dispatcher.live.topics import TopicError, parse_topic
 from dispatcher.live.version import VERSION
 
-CLOSE_UNSUPPORTED = 1003
-CLOSE_TOO_LARGE = 1009
+# Of our own: daphne takes no others from an application, and says 1011 instead.
 CLOSE_PROTOCOL = 4400
 CLOSE_SIGNED_OUT = 4401
 CLOSE_SLOW = 4408
@@ -73,17 +72,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Do what the message asks for; close on what the protocol does not know."""
-        if text_data is None:
-            await self.close(CLOSE_UNSUPPORTED)
-        elif len(text_data) > messages.MAX_MESSAGE_CHARS:
-            await self.close(CLOSE_TOO_LARGE)
-        elif self._is_flooding():
+        if text_data is None or len(text_data) > messages.MAX_MESSAGE_CHARS or self._is_flooding():
             await self.close(CLOSE_PROTOCOL)
-        else:
-            try:
-                await self._handle(messages.decode(text_data))
-            except (msgspec.MsgspecError, WrongAck, RecursionError):
-                await self.close(CLOSE_PROTOCOL)
+            return
+        try:
+            await self._handle(messages.decode(text_data))
+        except (msgspec.MsgspecError, WrongAck, RecursionError):
+            await self.close(CLOSE_PROTOCOL)
 
     async def _handle(self, message: messages.FromBrowser) -> None:
         match message:

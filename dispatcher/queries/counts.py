@@ -51,8 +51,6 @@ class LiveCounts:
     by_lane: Mapping[tuple[int, int], int]
     #: (node id, state) → count of active tasks
     active: Mapping[tuple[int, int], int]
-    #: False if so much of the feed is not folded (no engine runs) that some of it was not looked at.
-    is_complete: bool = True
 
     def totals(self, lane_ids: Collection[int] | None = None) -> Counts:
         """Counts per state, of these lanes or of all. Of some lanes, all active tasks count as running."""
@@ -74,14 +72,6 @@ class LiveCounts:
                 found[lanes[lane_id].queue] += count
         return found
 
-    def of_state(self, state: TaskState, lane_ids: Collection[int] | None = None) -> int:
-        """Count in this state, of these lanes or of all."""
-        return sum(
-            count
-            for (lane_id, counted), count in self.by_lane.items()
-            if counted == state and (lane_ids is None or lane_id in lane_ids)
-        )
-
     def lanes_with(self, state: TaskState) -> list[int]:
         """Ids of the lanes that have tasks in this state, fullest first."""
         found = [
@@ -93,15 +83,13 @@ class LiveCounts:
 def live_counts() -> LiveCounts:
     """Read the counts. Three or four small statements; what changes add is decoded once per process."""
     total, position, holes = _stored()
-    unfolded = _read_unfolded(position, holes)
-    for differences in unfolded:
+    for differences in _read_unfolded(position, holes):
         for key, count in differences.items():
             total[key] += count
     active = Task.objects.active().order_by().values_list("node_id", "state").annotate(held=Count("id"))
     return LiveCounts(
         by_lane={key: count for key, count in total.items() if count},
         active={(node_id, state): held for node_id, state, held in active if node_id is not None},
-        is_complete=len(unfolded) < MAX_UNFOLDED,
     )
 
 

@@ -7,6 +7,7 @@ fits, a window of ids is looked through, from the newest on; the next page goes 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -15,7 +16,7 @@ from typing import Any
 from django.db.models import Max, QuerySet
 
 from dispatcher.models import Node, Task, TaskTag
-from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes
+from dispatcher.queries.counts import matching_lanes
 from dispatcher.queries.filters import TaskFilters
 from dispatcher.queries.shapes import TaskPage
 from dispatcher.queries.task_rows import task_rows
@@ -27,7 +28,7 @@ MAX_LIMIT = 500
 WINDOW = 40_000
 #: The same, of the tasks with a tag, and of the failed ones.
 INDEX_WINDOW = 10_000
-#: Waiting tasks up to which an index of theirs is sorted by id instead.
+#: Waiting tasks that are all fetched by their own index and sorted here.
 FEW_WAITING = 5_000
 #: Ids rise with the time of creation, but for what is submitted at the same moment.
 _DISORDER = timedelta(seconds=60)
@@ -62,11 +63,7 @@ def search(filters: TaskFilters, *, after: int | None, limit: int, above: int = 
     if where is None:
         return Found([], 0)
     look = _Search(where, filters.tag, _Bounds.of(filters, after, above), limit)
-    if filters.states:
-        counts = live_counts()
-        parts = [look.in_state(state, counts) for state in sorted(filters.states)]
-    else:
-        parts = [look.in_any_state()]
+    parts = [look.in_state(state) for state in sorted(filters.states)] or [look.in_any_state()]
     # Below the highest floor some states have not been looked at: their tasks would be missing in between.
     floor = max(part.floor for part in parts)
     merged = heapq.merge(*(part.ids for part in parts), reverse=True)
@@ -155,15 +152,15 @@ class _Search:
             return self._among_tagged({})
         return self._walk({}, WINDOW if self.where and "retry_of" not in self.where else 0)
 
-    def in_state(self, state: TaskState, counts: LiveCounts) -> Found:
-        """Through the index that fits the state best, unless the counters say that there are none."""
+    def in_state(self, state: TaskState) -> Found:
+        """Through the index that fits the state best."""
         chosen = {"state": state.value}
         if state in ACTIVE:
-            return self._among_few(Task.objects.active().filter(**chosen))
-        if counts.is_complete and counts.of_state(state, self.where.get("lane_id__in")) <= 0:
-            return Found([], 0)
-        if counts.is_complete and state in WAITING and counts.of_state(state) <= FEW_WAITING:
-            return self._among_few(Task.objects.filter(**chosen))
+            return self._among_few(list(_ids(Task.objects.active().filter(**chosen))))
+        if state in WAITING:
+            waiting = list(_ids(Task.objects.filter(**chosen, **self._lanes_of_ready(state)))[: FEW_WAITING + 1])
+            if len(waiting) <= FEW_WAITING:
+                return self._among_few(waiting)
         if self.tag:
             return self._among_tagged(chosen)
         if state == TaskState.FAILED:
@@ -171,13 +168,16 @@ class _Search:
             return self._take(chosen, next(iter(newest[INDEX_WINDOW : INDEX_WINDOW + 1]), 0))
         return self._walk(chosen, 0 if "retry_of" in self.where else WINDOW)
 
-    def _among_few(self, tasks: _Tasks) -> Found:
-        """Look through all of few tasks, which an index of their own leads to.
+    def _lanes_of_ready(self, state: TaskState) -> dict[str, Any]:
+        """The condition on lanes where the state's index begins with them."""
+        is_indexed = state == TaskState.QUEUED and "lane_id__in" in self.where
+        return {"lane_id__in": self.where["lane_id__in"]} if is_indexed else {}
 
-        Bounds and order are applied here: in the statement they would lead the planner to walk the primary key instead.
-        """
-        found = tasks.filter(**self.where).order_by().values_list("id", flat=True)
-        ids = [pk for pk in found if self.bounds.hold(pk)]
+    def _among_few(self, ids: Collection[int]) -> Found:
+        """Sort out few tasks."""
+        ids = [pk for pk in ids if self.bounds.hold(pk)]
+        if self.where and ids:
+            ids = list(_ids(Task.objects.filter(id__in=ids, **self.where)))
         if self.tag and ids:
             ids = list(TaskTag.objects.filter(tag=self.tag, task_id__in=ids).values_list("task_id", flat=True))
         return Found(heapq.nlargest(self.limit, ids), 0)
@@ -199,3 +199,8 @@ class _Search:
         if floor:
             tasks = tasks.filter(id__gt=floor)
         return Found(list(tasks.values_list("id", flat=True)[: self.limit]), floor)
+
+
+def _ids(tasks: _Tasks) -> QuerySet[Task, int]:
+    """Ids in whatever order: with one, or with bounds, the planner would walk the primary key instead of an index."""
+    return tasks.order_by().values_list("id", flat=True)
