@@ -17,6 +17,7 @@ import { t } from "./strings.js";
  * @typedef {object} Spec
  * @property {"lines" | "bars"} kind bars are stacked in the order of the series, from the ground
  * @property {(value: number) => string} unit how a value is written
+ * @property {(value: number) => string} [mark] how it is written at the axis, if otherwise
  * @property {boolean} [isLogarithmic]
  * @property {(points: any[]) => Series[]} series
  */
@@ -26,7 +27,8 @@ const uPlot = vendored;
 const HEIGHT_PX = 176;
 /** Steps of the axis of numbers of tasks: whole ones. */
 const STEPS = Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
-const DECADES = [0.1, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+/** Marks of the axis of durations, in ms: decades as far as the second, then what people count in. */
+const MARKS = [0.1, 1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 36_000_000, 360_000_000];
 const sync = uPlot.sync("minutes");
 
 /** A colour as the canvas needs it. @param {string} property */
@@ -132,9 +134,9 @@ export class Chart {
     const muted = colour("--muted");
     const grid = { stroke: colour("--grid"), width: 1 };
     const axis = { stroke: muted, font: "11px system-ui, sans-serif", grid, ticks: { show: false }, gap: 6 };
-    const { kind, unit, isLogarithmic } = this.#spec;
+    const { kind, unit, mark = unit, isLogarithmic } = this.#spec;
     const y = isLogarithmic
-      ? { ...axis, size: 62, splits: () => DECADES, filter: (/** @type {any} */ _u, /** @type {any} */ s) => s }
+      ? { ...axis, size: 62, splits: marksWithin, filter: (/** @type {any} */ _u, /** @type {any} */ s) => s }
       : { ...axis, size: 62, space: 36, incrs: STEPS };
     return {
       width,
@@ -145,12 +147,12 @@ export class Chart {
       scales: {
         x: { time: true, range: (/** @type {any} */ _u, /** @type {number} */ low, /** @type {number} */ high) => [low - 30, high + 30] },
         y: isLogarithmic
-          ? { distr: 3, range: (/** @type {any} */ _u, /** @type {any} */ low, /** @type {any} */ high) => decades(low, high) }
+          ? { distr: 3, range: (/** @type {any} */ _u, /** @type {any} */ low, /** @type {any} */ high) => betweenMarks(low, high) }
           : { range: (/** @type {any} */ _u, /** @type {any} */ _low, /** @type {any} */ high) => [0, Math.max(high * 1.1, 1)] },
       },
       axes: [
         { ...axis, size: 28, space: 72, grid: { show: false }, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map(clock) },
-        { ...y, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => (n === null ? "" : unit(n))) },
+        { ...y, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => (n === null ? "" : mark(n))) },
       ],
       series: [{}, ...(kind === "bars" ? this.#bars() : this.#lines())],
       hooks: { setCursor: [(/** @type {any} */ u) => this.#showLegend(u.cursor.idx ?? null)] },
@@ -224,12 +226,21 @@ export class Chart {
 }
 
 /**
- * The decades that hold all values, at least two of them.
+ * The marks that hold all values between them, with one more in the middle at least.
  * @param {number | null} low
  * @param {number | null} high
  */
-function decades(low, high) {
-  const from = 10 ** Math.floor(Math.log10(Math.max(low || 1, 0.1)));
-  const to = 10 ** Math.ceil(Math.log10(Math.max(high || 100, 0.1)));
-  return [from, Math.max(to, from * 100)];
+function betweenMarks(low, high) {
+  const from = Math.max(MARKS.findLastIndex((mark) => mark <= (low || 1)), 0);
+  const to = MARKS.findIndex((mark) => mark >= (high || 100));
+  return [MARKS[from], MARKS[Math.max(to < 0 ? MARKS.length - 1 : to, Math.min(from + 2, MARKS.length - 1))]];
 }
+
+/**
+ * The marks to draw.
+ * @param {any} _plot
+ * @param {number} _axis
+ * @param {number} low
+ * @param {number} high
+ */
+const marksWithin = (_plot, _axis, low, high) => MARKS.filter((mark) => mark >= low && mark <= high);

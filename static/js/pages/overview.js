@@ -2,6 +2,7 @@
 import { bind } from "../bind.js";
 import { Chart } from "../charts.js";
 import { byId } from "../dom.js";
+import { span } from "../format.js";
 import { RowList } from "../list.js";
 import { live } from "../live.js";
 import { format } from "../row_format.js";
@@ -24,6 +25,8 @@ const percentiles = (kind, ink) => (/** @type {any[]} */ points) => [
 
 /** @param {number} ms */
 const duration = (ms) => format("duration", ms, 0);
+/** @param {number} ms At an axis: 10 s, 1m, 1h. */
+const mark = (ms) => (ms < 60_000 ? duration(ms) : span(ms / 1000));
 /** @param {number} n */
 const count = (n) => format("compact", n, 0);
 
@@ -59,12 +62,14 @@ const charts = [
   new Chart(byId("chart-wait"), {
     kind: "lines",
     unit: duration,
+    mark,
     isLogarithmic: true,
     series: percentiles("wait", "--scheduled"),
   }),
   new Chart(byId("chart-run"), {
     kind: "lines",
     unit: duration,
+    mark,
     isLogarithmic: true,
     series: percentiles("run", "--running"),
   }),
