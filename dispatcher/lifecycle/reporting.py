@@ -43,6 +43,8 @@ def record_results(results: Sequence[protocol.TaskResult], *, node_id: int, now:
 
     One transaction for the whole batch. A task id that is no number is ``unknown``.
     """
+    if not results:
+        return []
     ids = [int(item.task_id) if item.task_id.isascii() and item.task_id.isdigit() else -1 for item in results]
     # A batch may name a task twice (a replayed outbox): the first is applied, the rest are compared afterwards.
     successes: dict[int, Success] = {}
