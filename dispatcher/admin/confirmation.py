@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -70,6 +71,7 @@ def confirm(
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
         "title": question.title,
+        "button": question.button,
         "question": question,
         "form": form,
         "rows": shown[:SHOWN],
@@ -79,3 +81,18 @@ def confirm(
         "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
     }
     return TemplateResponse(request, "admin/dispatcher/confirm_action.html", context)
+
+
+def confirm_then(
+    model_admin: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    question: Question,
+    act: Callable[[dict[str, Any]], str],
+) -> TemplateResponse | None:
+    """Ask; once it is confirmed, ``act`` on what was filled in and show the sentence that it returns."""
+    answer = confirm(model_admin, request, rows, question)
+    if isinstance(answer, TemplateResponse):
+        return answer
+    model_admin.message_user(request, act(answer), messages.SUCCESS)
+    return None

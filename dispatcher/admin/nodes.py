@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 
 from dispatcher import credentials, node_registry
 from dispatcher.admin.access import SteeredAdmin, actor
-from dispatcher.admin.confirmation import NoForm, Question, confirm
+from dispatcher.admin.confirmation import NoForm, Question, confirm, confirm_then
 from dispatcher.admin.handover import MAX_HOURS, hand_over
 from dispatcher.models import Node, Task
 from dispatcher.states import ACTIVE
@@ -156,14 +156,13 @@ class NodeAdmin(SteeredAdmin):
             button=_t("Revoke"),
             form=NoForm,
         )
-        answer = confirm(self, request, rows, question)
-        if isinstance(answer, HttpResponse):
-            return answer
-        now = timezone.now()
-        revoked = sum(credentials.revoke_node(node, actor=actor(request), now=now) for node in rows)
-        text = ngettext("%d credential revoked.", "%d credentials revoked.", revoked) % revoked
-        self.message_user(request, text, messages.SUCCESS)
-        return None
+
+        def revoke(_answer: dict[str, Any]) -> str:
+            now = timezone.now()
+            revoked = sum(credentials.revoke_node(node, actor=actor(request), now=now) for node in rows)
+            return ngettext("%d credential revoked.", "%d credentials revoked.", revoked) % revoked
+
+        return confirm_then(self, request, rows, question, revoke)
 
     @admin.action(description=_("Issue enrolment tokens"), permissions=["administer"])
     def issue_enrolment_token(self, request: HttpRequest, rows: QuerySet[Node]) -> HttpResponse:
@@ -197,10 +196,8 @@ class NodeAdmin(SteeredAdmin):
     def _want(
         self, request: HttpRequest, rows: QuerySet[Node], question: Question, change: Callable[..., list[Node]]
     ) -> HttpResponse | None:
-        answer = confirm(self, request, rows, question)
-        if isinstance(answer, HttpResponse):
-            return answer
-        changed = change(list(rows), reason=answer["reason"], actor=actor(request), now=timezone.now())
-        text = ngettext("%d node changed.", "%d nodes changed.", len(changed)) % len(changed)
-        self.message_user(request, text, messages.SUCCESS if changed else messages.WARNING)
-        return None
+        def apply(answer: dict[str, Any]) -> str:
+            changed = change(list(rows), reason=answer["reason"], actor=actor(request), now=timezone.now())
+            return ngettext("%d node changed.", "%d nodes changed.", len(changed)) % len(changed)
+
+        return confirm_then(self, request, rows, question, apply)

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from dispatcher import queues
 from dispatcher.admin.access import SteeredAdmin, actor
-from dispatcher.admin.confirmation import Question, ReasonForm, confirm, one_line
+from dispatcher.admin.confirmation import Question, confirm_then, one_line
 from dispatcher.api.validation import name_error
 from dispatcher.models import Queue
 from dispatcher.scheduling.policies import POLICIES
@@ -88,16 +88,15 @@ class QueueAdmin(SteeredAdmin):
             title=_t("Pause queues"),
             consequence=_t("These queues hand out no more tasks until they are resumed. What runs goes on."),
             button=_t("Pause"),
-            form=ReasonForm,
         )
-        answer = confirm(self, request, rows, question)
-        if isinstance(answer, HttpResponse):
-            return answer
-        now = timezone.now()
-        for queue in rows:
-            queues.pause(queue.name, reason=answer["reason"], actor=actor(request), now=now)
-        self._tell(request, ngettext("%d queue paused.", "%d queues paused.", len(rows)) % len(rows))
-        return None
+
+        def pause(answer: dict[str, Any]) -> str:
+            now = timezone.now()
+            for queue in rows:
+                queues.pause(queue.name, reason=answer["reason"], actor=actor(request), now=now)
+            return ngettext("%d queue paused.", "%d queues paused.", len(rows)) % len(rows)
+
+        return confirm_then(self, request, rows, question, pause)
 
     @admin.action(description=_("Resume: hand out tasks again"), permissions=["operate"])
     def resume(self, request: HttpRequest, rows: QuerySet[Queue]) -> None:
@@ -105,7 +104,5 @@ class QueueAdmin(SteeredAdmin):
         now = timezone.now()
         for queue in rows:
             queues.resume(queue.name, actor=actor(request), now=now)
-        self._tell(request, ngettext("%d queue resumed.", "%d queues resumed.", len(rows)) % len(rows))
-
-    def _tell(self, request: HttpRequest, text: str) -> None:
+        text = ngettext("%d queue resumed.", "%d queues resumed.", len(rows)) % len(rows)
         self.message_user(request, text, messages.SUCCESS)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 
 from dispatcher import credentials, node_registry
 from dispatcher.admin.access import SteeredAdmin, actor
-from dispatcher.admin.confirmation import NoForm, Question, confirm, one_line
+from dispatcher.admin.confirmation import NoForm, Question, confirm_then, one_line
 from dispatcher.admin.handover import MAX_HOURS, hand_over
 from dispatcher.api.validation import name_error
 from dispatcher.models import Credential
@@ -158,15 +158,14 @@ class CredentialAdmin(SteeredAdmin):
             button=_t("Revoke"),
             form=NoForm,
         )
-        answer = confirm(self, request, rows, question)
-        if isinstance(answer, HttpResponse):
-            return answer
-        now = timezone.now()
-        for credential in rows:
-            credentials.revoke(credential, actor=actor(request), now=now)
-        text = ngettext("%d token revoked.", "%d tokens revoked.", len(rows)) % len(rows)
-        self.message_user(request, text, messages.SUCCESS)
-        return None
+
+        def revoke(_answer: dict[str, Any]) -> str:
+            now = timezone.now()
+            for credential in rows:
+                credentials.revoke(credential, actor=actor(request), now=now)
+            return ngettext("%d token revoked.", "%d tokens revoked.", len(rows)) % len(rows)
+
+        return confirm_then(self, request, rows, question, revoke)
 
     def _issue_page(self, kind: str) -> Callable[[HttpRequest], HttpResponse]:
         title, form_class = ISSUES[kind]
@@ -181,9 +180,10 @@ class CredentialAdmin(SteeredAdmin):
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
                 "title": title,
+                "button": _t("Issue"),
                 "form": form,
             }
-            return TemplateResponse(request, "admin/dispatcher/issue_token.html", context)
+            return TemplateResponse(request, "admin/dispatcher/page.html", context)
 
         return page
 
