@@ -25,7 +25,7 @@ from dispatcher.states import ACTIVE, WAITING, TaskState
 MAX_LIMIT = 500
 
 #: Tasks looked at in one search where no index leads to those that match.
-WINDOW = 40_000
+WINDOW = 100_000
 #: The same, of the tasks with a tag, and of the failed ones.
 INDEX_WINDOW = 10_000
 #: Waiting tasks that are all fetched by their own index and sorted here.
@@ -88,9 +88,12 @@ class _Bounds:
             above = max(above, _first_id_since(filters.created_after - _DISORDER, newest) - 1)
         return cls(above, below)
 
-    def walk(self, **where: Any) -> _Tasks:
-        """Tasks within the bounds, newest first."""
-        return Task.objects.filter(id__gt=self.above, id__lt=self.below, **where).order_by("-id")
+    def walk(self, floor: int = 0, **where: Any) -> _Tasks:
+        """Tasks within the bounds and above ``floor``, newest first.
+
+        One lower bound: of two, SQLite begins at the first and compares the other with every row.
+        """
+        return Task.objects.filter(id__gt=max(self.above, floor), id__lt=self.below, **where).order_by("-id")
 
     def hold(self, pk: int) -> bool:
         """Whether the id lies within."""
@@ -195,9 +198,7 @@ class _Search:
         return self._take(chosen, self.bounds.floor(window) if window else 0)
 
     def _take(self, chosen: dict[str, Any], floor: int) -> Found:
-        tasks = self.bounds.walk(**self.where, **chosen)
-        if floor:
-            tasks = tasks.filter(id__gt=floor)
+        tasks = self.bounds.walk(floor, **self.where, **chosen)
         return Found(list(tasks.values_list("id", flat=True)[: self.limit]), floor)
 
 

@@ -193,3 +193,16 @@ def test_a_page_costs_the_same_number_of_statements_whatever_its_size() -> None:
 def test_a_page_has_between_one_and_five_hundred_rows(limit: int) -> None:
     make_task()
     assert len(task_page(TaskFilters(), limit=limit)["rows"]) == 1
+
+
+def test_a_window_is_the_only_lower_bound_of_its_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_search, "WINDOW", 3)
+    for _ in range(6):
+        make_task(state=TaskState.SUCCEEDED)
+    with CaptureQueriesContext(connection) as queries:
+        page = task_page(TaskFilters(states=frozenset({TaskState.CANCELLED})))
+    assert page["searched_to"] is not None
+    # Of two, SQLite would begin at the first, which is the beginning of the table.
+    walk = queries[-1]["sql"]
+    assert walk.count('"id" >') == 1
+    assert f'"id" > {page["searched_to"]}' in walk
