@@ -218,10 +218,21 @@ def _has_duplicate_key(body: bytes, document: object) -> bool:
         # Then `":` stands after every key, and besides only at strings that begin with a colon; encoding the document
         # again repeats all of these except those of keys, and of their values, that a later one has replaced.
         return _encode(document).count(b'":') < body.count(b'":')
-    objects: list[list[tuple[str, object]]] = []
-    # Keeps every object's pairs, and leaves None in its place.
-    json.loads(body, object_pairs_hook=objects.append)
-    return sum(map(len, objects)) != sum(len(dict.fromkeys(key for key, _ in pairs)) for pairs in objects)
+    try:
+        json.loads(body, object_pairs_hook=_refuse_repeated)
+    except _RepeatedKey:
+        return True
+    return False
+
+
+class _RepeatedKey(Exception):
+    """An object names a key twice."""
+
+
+def _refuse_repeated(pairs: list[tuple[str, object]]) -> None:
+    """Look at one object and leave nothing in its place: the walk keeps no values."""
+    if len(dict(pairs)) < len(pairs):
+        raise _RepeatedKey
 
 
 def _is_fit(number: bytes | None) -> bool:
