@@ -126,8 +126,8 @@ def _ending(task: Task, row: FailedAttempt, now: datetime, rng: random.Random) -
         task_id=task.pk,
         attempt=task.attempt,
         to_state=to_state.value,
+        started_at=_begin(task, row, now),
         run_at=run_at,
-        queued_at=now if to_state is TaskState.QUEUED else None,
         finished_at=now if to_state not in WAITING else None,
         error=_final_error(task, row, to_state),
         released=released,
@@ -172,9 +172,6 @@ def _error(kind: str, message: str) -> str:
 
 
 def _attempt_row(task: Task, row: FailedAttempt, now: datetime) -> Attempt:
-    started = task.started_at
-    if started is None and row.run_ms:
-        started = now - timedelta(milliseconds=row.run_ms)
     return Attempt(
         task_id=task.pk,
         number=task.attempt,
@@ -182,16 +179,23 @@ def _attempt_row(task: Task, row: FailedAttempt, now: datetime) -> Attempt:
         outcome=row.outcome,
         queued_at=task.queued_at,
         dispatched_at=task.dispatched_at,
-        started_at=started,
+        started_at=_begin(task, row, now),
         ended_at=now,
         error=row.error,
     )
 
 
+def _begin(task: Task, row: FailedAttempt, now: datetime) -> datetime | None:
+    """When the attempt began to run: as recorded, or by what the node says of its length; None if it never did."""
+    if task.started_at is None and row.run_ms:
+        return now - timedelta(milliseconds=row.run_ms)
+    return task.started_at
+
+
 def _change(task: Task, row: FailedAttempt, ending: Ending) -> TaskChange:
     wait_ms = None
-    if task.started_at and task.queued_at:
-        wait_ms = (task.started_at - task.queued_at).total_seconds() * 1000
+    if ending.started_at and task.queued_at:
+        wait_ms = max(0.0, (ending.started_at - task.queued_at).total_seconds() * 1000)
     return TaskChange(
         task.pk, task.state, ending.to_state, task.attempt, task.lane_id, task.node_id, row.outcome.value,
         wait_ms, row.run_ms,

@@ -17,6 +17,9 @@ from dispatcher.models.statements import Start, Success
 from dispatcher.states import ACTIVE, TERMINAL, AttemptOutcome, TaskState
 from workers import protocol
 
+#: Some thirty years.
+_LONGEST_MS = 1e12
+
 _OUTCOMES = {
     "failed": AttemptOutcome.FAILED,
     "timed_out": AttemptOutcome.TIMED_OUT,
@@ -53,7 +56,7 @@ def record_results(results: Sequence[protocol.TaskResult], *, node_id: int, now:
     for task_id, item in zip(ids, results, strict=True):
         if task_id < 0 or task_id in successes or task_id in failures:
             continue
-        run_ms[task_id] = item.run_ms
+        run_ms[task_id] = _plausible(item.run_ms)
         if item.outcome == "succeeded":
             successes[task_id] = _success(task_id, item, now)
         else:
@@ -72,8 +75,13 @@ def record_results(results: Sequence[protocol.TaskResult], *, node_id: int, now:
 
 def _success(task_id: int, item: protocol.TaskResult, now: datetime) -> Success:
     result, cut = _bounded(bytes(item.result))
-    started_at = now - timedelta(milliseconds=max(0.0, min(item.run_ms, 1e12)))
+    started_at = now - timedelta(milliseconds=_plausible(item.run_ms))
     return Success(task_id, item.attempt, started_at, result, item.truncated or cut)
+
+
+def _plausible(milliseconds: float) -> float:
+    """A duration that a node reported, within what a time can hold."""
+    return max(0.0, min(milliseconds, _LONGEST_MS))
 
 
 def _bounded(raw: bytes) -> tuple[str, bool]:
@@ -101,7 +109,7 @@ def _failure(task_id: int, item: protocol.TaskResult) -> FailedAttempt:
         error=error,
         retryable=item.retryable,
         retry_after_seconds=item.retry_after_seconds,
-        run_ms=item.run_ms,
+        run_ms=_plausible(item.run_ms),
         truncated=item.truncated,
     )
 
@@ -178,7 +186,7 @@ def _record_starts(
     """Mark attempts as running; returns those that are no longer the node's, and those that it shall cancel."""
     refs = {int(item.task_id): item for item in started if item.task_id.isdigit()}
     starts = [
-        Start(task_id, item.attempt, now - timedelta(milliseconds=max(0.0, min(item.running_ms, 1e12))), now)
+        Start(task_id, item.attempt, now - timedelta(milliseconds=_plausible(item.running_ms)), now)
         for task_id, item in refs.items()
     ]
     start(starts, node_id=node_id, now=now)

@@ -164,10 +164,13 @@ def test_a_failure_is_retried_with_backoff_until_attempts_are_used_up() -> None:
     assert report(node, failure) == ["duplicate"]
     lifecycle.stage(now=NOW + timedelta(seconds=5))
     claim(node)
-    assert report(node, result(task_id, 2, "failed", error=protocol.TaskError(type="KeyError"))) == ["recorded"]
+    assert report(node, result(task_id, 2, "failed", error=protocol.TaskError(type="KeyError"), run_ms=40)) == [
+        "recorded"
+    ]
     task = Task.objects.get(pk=task_id)
     assert task.state == TaskState.FAILED
     assert task.error_map["type"] == "KeyError"
+    assert task.started_at == NOW - timedelta(milliseconds=40)
     assert list(Attempt.objects.order_by("number").values_list("number", "outcome")) == [(1, "failed"), (2, "failed")]
 
 

@@ -176,6 +176,7 @@ def primes(context: TaskContext, below: int = 100_000) -> dict[str, int]:
             if is_prime(number):
                 count, largest = count + 1, number
         context.progress(min(1.0, (start + step) / below), f"{count} found")
+    context.log.info("%d primes below %d, the largest is %d", count, below, largest)
     return {"count": count, "largest": largest}
 
 

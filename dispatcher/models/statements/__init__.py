@@ -112,8 +112,9 @@ class Ending(NamedTuple):
     task_id: int
     attempt: int
     to_state: int
+    #: Used unless the start was recorded already; None if it never began.
+    started_at: datetime | None
     run_at: datetime | None
-    queued_at: datetime | None
     finished_at: datetime | None
     error: str | None
     released: int

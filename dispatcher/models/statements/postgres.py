@@ -59,12 +59,12 @@ SUCCEED = """
 
 END_ATTEMPTS = """
     UPDATE dispatcher_task AS t
-    SET state = e.to_state, run_at = e.run_at, queued_at = coalesce(e.queued_at, t.queued_at),
+    SET state = e.to_state, started_at = coalesce(t.started_at, e.started_at), run_at = e.run_at,
         finished_at = e.finished_at, error = coalesce(e.error, t.error), released = t.released + e.released,
         crashes = t.crashes + e.crashes, truncated = t.truncated OR e.truncated
     FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
                 %s::text[], %s::int[], %s::int[], %s::bool[])
-        AS e(id, attempt, to_state, run_at, queued_at, finished_at, error, released, crashes, truncated)
+        AS e(id, attempt, to_state, started_at, run_at, finished_at, error, released, crashes, truncated)
     WHERE t.id = e.id AND t.attempt = e.attempt AND (t.state + 0) = ANY(%s::int[])
     RETURNING t.id
 """

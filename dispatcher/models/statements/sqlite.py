@@ -125,14 +125,14 @@ def succeed(rows: Sequence[Success], *, node_id: int, now: datetime, states: Seq
 def end_attempts(rows: Sequence[Ending], *, states: Sequence[int]) -> list[int]:
     sql = f"""
         UPDATE dispatcher_task
-        SET state = ?, run_at = ?, queued_at = coalesce(?, queued_at), finished_at = ?, error = coalesce(?, error),
+        SET state = ?, started_at = coalesce(started_at, ?), run_at = ?, finished_at = ?, error = coalesce(?, error),
             released = released + ?, crashes = crashes + ?, truncated = (truncated OR ?)
         WHERE id = ? AND attempt = ? AND state IN ({_numbers(states)})
         RETURNING id
     """
     params = [
         (
-            r.to_state, _stamp(r.run_at), _stamp(r.queued_at), _stamp(r.finished_at), r.error,
+            r.to_state, _stamp(r.started_at), _stamp(r.run_at), _stamp(r.finished_at), r.error,
             r.released, r.crashes, r.truncated, r.task_id, r.attempt,
         )
         for r in rows
