@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from dispatcher import credentials, events
 from dispatcher.conf import conf
 from dispatcher.lifecycle import compare, lose_stale
 from dispatcher.models import Change, Credential, Node
+from dispatcher.models.task import parse_task_id
 from dispatcher.states import BreakerState, NodeIntent, NodeState
 from workers import protocol
 
@@ -40,12 +41,23 @@ def enrol(message: protocol.Register, *, credential: Credential, now: datetime) 
     with transaction.atomic():
         if not credentials.use_once(credential):
             raise EnrolmentRefused("this enrolment token has no use left")
-        node = Node.objects.filter(name=message.name).first()
-        if node is not None and credential.node_id != node.pk:
-            raise EnrolmentRefused(f"there is a node called {message.name!r} already; choose another name")
-        actor = f"enrolment {credential.prefix}"
-        token = issue_credential(name=message.name, actor=actor, now=now)
-        return register(message, node=Node.objects.get(name=message.name), now=now), token
+        node = _enrolled(message.name, credential, now)
+        token = credentials.issue_node_credential(node=node, actor=f"enrolment {credential.prefix}", now=now)
+        return register(message, node=node, now=now), token
+
+
+def _enrolled(name: str, credential: Credential, now: datetime) -> Node:
+    """The node that the token lets in: the one it is bound to, or a new one."""
+    if credential.node is not None:
+        if credential.node.name != name:
+            raise EnrolmentRefused(f"this token is for the node {credential.node.name!r}")
+        return credential.node
+    try:
+        # A row that is there already, or that another enrolment makes at this moment, belongs to someone else.
+        with transaction.atomic():
+            return Node.objects.create(name=name, created_at=now)
+    except IntegrityError:
+        raise EnrolmentRefused(f"there is a node called {name!r} already; choose another name") from None
 
 
 def register(message: protocol.Register, *, node: Node, now: datetime, is_tutorial: bool = False) -> Node:
@@ -88,7 +100,7 @@ def heartbeat(message: protocol.Heartbeat, *, node: Node, now: datetime) -> prot
         node.save(update_fields=["state", "last_seen_at", "lease_expires_at", "draining"])
         if was != NodeState.ONLINE:
             Change.objects.append(events.NodeOnline(node_id=node.pk, name=node.name), now=now)
-    held = {int(item.task_id): item.attempt for item in message.held if item.task_id.isdigit()}
+    held = {number: item.attempt for item in message.held if (number := parse_task_id(item.task_id))}
     superseded, cancel = compare(held, node_id=node.pk) if held else ([], [])
     return protocol.HeartbeatReply(
         status=desired_status(node),

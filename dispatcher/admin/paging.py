@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from dispatcher.queries.filters import parse_task_id
+from dispatcher.models.task import parse_task_id
 
 #: Ids looked through for one list.
 STRETCH = 100_000

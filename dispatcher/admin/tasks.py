@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from dispatcher.admin.access import SteeredAdmin, TabularInline
 from dispatcher.admin.paging import PER_PAGE, Before, BoundedPaginator
 from dispatcher.models import Attempt, Task
-from dispatcher.queries.filters import parse_task_id
+from dispatcher.models.task import parse_task_id
 
 
 class GrowingAdmin(SteeredAdmin):

@@ -17,8 +17,8 @@ from dispatcher import addresses, lifecycle, node_registry
 from dispatcher.api import json_guard
 from dispatcher.api.problems import FieldError, Problem, invalid
 from dispatcher.api.validation import explain, name_error, text_error, type_name_error
-from dispatcher.models import Attempt, Credential, Node, Task
-from dispatcher.queries.filters import parse_task_id
+from dispatcher.models import Credential, Node
+from dispatcher.models.task import parse_task_id
 from workers import protocol
 
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -111,8 +111,6 @@ def record(report: protocol.Report, *, node: Node, body: bytes, now: datetime) -
     for item in report.results:
         item.run_ms = _clamped(item.run_ms)
     report.started = [item for item in report.started if _is_attempt(item.task_id, item.attempt)]
-    if report.progress or report.logs:
-        _keep_own(report, node)
     reply = lifecycle.record_report(report, node_id=node.pk, now=now)
     if len(report.results) < len(sent):
         judged = iter(reply.verdicts)
@@ -123,22 +121,6 @@ def record(report: protocol.Report, *, node: Node, body: bytes, now: datetime) -
             for item in sent
         ]
     return reply
-
-
-def _keep_own(report: protocol.Report, node: Node) -> None:
-    """Drop progress and log lines of attempts that are not, and were not, this node's."""
-    items: list[protocol.Progress | protocol.LogLine] = [*report.progress, *report.logs]
-    named = {(int(item.task_id), item.attempt) for item in items if _is_attempt(item.task_id, item.attempt)}
-    task_ids = {task_id for task_id, _ in named}
-    own = set(Task.objects.filter(pk__in=task_ids, node_id=node.pk).values_list("pk", "attempt"))
-    if named - own:
-        ended = Attempt.objects.filter(task_id__in=task_ids, node_id=node.pk)
-        own |= set(ended.values_list("task_id", "number"))
-    texts = {(str(task_id), attempt) for task_id, attempt in named & own}
-    report.progress = [item for item in report.progress if (item.task_id, item.attempt) in texts]
-    report.logs = [line for line in report.logs if (line.task_id, line.attempt) in texts and 1 <= line.n <= _INT32_MAX]
-    for line in report.logs:
-        line.age_ms = _clamped(line.age_ms)
 
 
 def _kept_flat(item: protocol.TaskResult) -> protocol.TaskResult:

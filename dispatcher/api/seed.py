@@ -21,7 +21,7 @@ from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldE
 from dispatcher.api.views import ApiView, answer
 from dispatcher.conf import conf
 from dispatcher.models import Node, Task
-from dispatcher.queries.filters import parse_task_id
+from dispatcher.models.task import parse_task_id
 from workers import protocol
 
 #: The type of tasks that name none.

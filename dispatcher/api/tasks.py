@@ -16,7 +16,8 @@ from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldE
 from dispatcher.api.views import ApiView, NoFields, answer, known_params, page_limit, whole_number
 from dispatcher.models import Task
 from dispatcher.models.lanes import lanes_by_id
-from dispatcher.queries.filters import FilterError, TaskFilters, parse_task_id
+from dispatcher.models.task import parse_task_id
+from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.shapes import TaskDetail
 from dispatcher.states import TaskState
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from dispatcher import queries, roles
 from dispatcher.dashboard import task_list
 from dispatcher.dashboard.submit_form import defaults, initial_of
+from dispatcher.models.task import parse_task_id
 from dispatcher.queries import FilterError, TaskFilters
 
 
@@ -54,7 +55,7 @@ def tasks(request: HttpRequest) -> HttpResponse:
         filters = TaskFilters.parse(request.GET, ignore=("after",))
     except FilterError as problem:
         filters, error = TaskFilters(), str(problem)
-    after = queries.parse_task_id(request.GET.get("after", ""))
+    after = parse_task_id(request.GET.get("after", ""))
     page = queries.task_page(filters, after=after, limit=task_list.PAGE_SIZE)
     now = timezone.now()
     return _page(
@@ -74,7 +75,7 @@ def tasks(request: HttpRequest) -> HttpResponse:
 @require_safe
 def task(request: HttpRequest, task_id: str) -> HttpResponse:
     """One task: its attempts, payload, result, error, log."""
-    number = queries.parse_task_id(task_id)
+    number = parse_task_id(task_id)
     document = queries.task_document(number) if number else None
     if document is None:
         title = _("There is no task %s") % task_id
@@ -113,7 +114,7 @@ def queues(request: HttpRequest) -> HttpResponse:
 @require_safe
 def submit(request: HttpRequest) -> HttpResponse:
     """The form for new tasks; ``?from=<id>`` fills it with another task, ``?type=`` with a type."""
-    origin = queries.parse_task_id(request.GET.get("from", ""))
+    origin = parse_task_id(request.GET.get("from", ""))
     source = queries.task_detail(origin) if origin else None
     return _page(
         request,
@@ -133,7 +134,7 @@ def submit(request: HttpRequest) -> HttpResponse:
 def jump(request: HttpRequest) -> HttpResponseRedirect:
     """Go to the task, node, queue or type that someone typed; to the tasks of that type if it is none of them."""
     text = request.GET.get("q", "").strip().removeprefix("#")[:200]
-    task_id = queries.parse_task_id(text)
+    task_id = parse_task_id(text)
     if task_id is not None:
         return redirect("dashboard:task", task_id)
     now = timezone.now()

@@ -17,7 +17,8 @@ from dispatcher.conf import conf
 from dispatcher.engine.loop import Loop
 from dispatcher.models import Node, Task
 from dispatcher.models.statements import Start
-from dispatcher.states import AttemptOutcome, NodeState, TaskState
+from dispatcher.models.task import parse_task_id
+from dispatcher.states import AttemptOutcome, NodeState
 from workers import protocol
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Poller(Loop):
         now = timezone.now()
         acks = _take_results(status.finished, node, now)
         _mark_running(status.held, node, now)
-        held = {int(item.task_id): item.attempt for item in status.held if item.task_id.isdigit()}
+        held = {number: item.attempt for item in status.held if (number := parse_task_id(item.task_id))}
         superseded, cancel = lifecycle.compare(held, node_id=node.pk) if held else ([], [])
         unknown = _not_there(node, held, now)
         wanted = node_registry.desired_status(node)
@@ -103,7 +104,11 @@ def _take_results(finished: Sequence[protocol.TaskResult], node: Node, now: date
 
 def _mark_running(held: Sequence[protocol.Held], node: Node, now: datetime) -> None:
     lifecycle.start(
-        [Start(int(item.task_id), item.attempt, now, now) for item in held if item.running and item.task_id.isdigit()],
+        [
+            Start(number, item.attempt, now, now)
+            for item in held
+            if item.running and (number := parse_task_id(item.task_id))
+        ],
         node_id=node.pk,
         now=now,
     )
@@ -111,12 +116,11 @@ def _mark_running(held: Sequence[protocol.Held], node: Node, now: datetime) -> N
 
 def _not_there(node: Node, held: dict[int, int], now: datetime) -> list[protocol.AttemptRef]:
     """Attempts that we believe to be on the node, and of which its status said nothing."""
-    rows = Task.objects.filter(
-        node_id=node.pk,
-        incarnation=node.incarnation,
-        state__in=(TaskState.DISPATCHED, TaskState.RUNNING),
-        dispatched_at__lt=now - SETTLE,
-    ).values_list("id", "attempt")
+    rows = (
+        Task.objects.active()
+        .filter(node_id=node.pk, incarnation=node.incarnation, dispatched_at__lt=now - SETTLE)
+        .values_list("id", "attempt")
+    )
     missing = [(pk, attempt) for pk, attempt in rows if held.get(pk) != attempt]
     return [protocol.AttemptRef(task_id=str(pk), attempt=attempt) for pk, attempt in missing[:MAX_RESOLVE]]
 
@@ -137,10 +141,10 @@ def _settle(resolved: Sequence[protocol.Resolved], node: Node, now: datetime) ->
     lifecycle.end(
         [
             lifecycle.FailedAttempt(
-                task_id=int(item.task_id), attempt=item.attempt, outcome=AttemptOutcome.RELEASED, error=_NEVER_ARRIVED
+                task_id=number, attempt=item.attempt, outcome=AttemptOutcome.RELEASED, error=_NEVER_ARRIVED
             )
             for item in resolved
-            if item.state == "tombstoned" and item.task_id.isdigit()
+            if item.state == "tombstoned" and (number := parse_task_id(item.task_id))
         ],
         node_id=node.pk,
         now=now,

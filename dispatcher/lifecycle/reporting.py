@@ -9,11 +9,13 @@ import msgspec
 from django.db import transaction
 
 from dispatcher.conf import conf
-from dispatcher.events import ResultsRefused, TasksLogged, TasksProgressed
+from dispatcher.events import ResultsRefused
 from dispatcher.lifecycle.claiming import start
 from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
-from dispatcher.models import Attempt, Change, LogChunk, Task, TaskProgress
+from dispatcher.lifecycle.notes import record_notes
+from dispatcher.models import Attempt, Change, Task
 from dispatcher.models.statements import Start, Success
+from dispatcher.models.task import parse_task_id
 from dispatcher.states import ACTIVE, TERMINAL, AttemptOutcome, TaskState
 from workers import protocol
 
@@ -35,8 +37,7 @@ def record_report(report: protocol.Report, *, node_id: int, now: datetime) -> pr
     Starts go first, so that a task which started and ended within one report passes through running.
     """
     superseded, cancel = _record_starts(report.started, node_id, now)
-    _record_progress(report.progress, now)
-    _record_logs(report.logs, now)
+    record_notes(report.progress, report.logs, node_id=node_id, now=now)
     verdicts = record_results(report.results, node_id=node_id, now=now)
     return protocol.ReportReply(verdicts=verdicts, cancel=cancel, superseded=superseded)
 
@@ -48,7 +49,7 @@ def record_results(results: Sequence[protocol.TaskResult], *, node_id: int, now:
     """
     if not results:
         return []
-    ids = [int(item.task_id) if item.task_id.isascii() and item.task_id.isdigit() else -1 for item in results]
+    ids = [parse_task_id(item.task_id) or -1 for item in results]
     # A batch may name a task twice (a replayed outbox): the first is applied, the rest are compared afterwards.
     successes: dict[int, Success] = {}
     failures: dict[int, FailedAttempt] = {}
@@ -184,7 +185,7 @@ def _record_starts(
     started: Sequence[protocol.Started], node_id: int, now: datetime
 ) -> tuple[list[protocol.AttemptRef], list[protocol.AttemptRef]]:
     """Mark attempts as running; returns those that are no longer the node's, and those that it shall cancel."""
-    refs = {int(item.task_id): item for item in started if item.task_id.isdigit()}
+    refs = {number: item for item in started if (number := parse_task_id(item.task_id))}
     starts = [
         Start(task_id, item.attempt, now - timedelta(milliseconds=_plausible(item.running_ms)), now)
         for task_id, item in refs.items()
@@ -213,62 +214,3 @@ def compare(held: Mapping[int, int], *, node_id: int) -> tuple[list[protocol.Att
         elif task.cancel_requested_at is not None and task.state in ACTIVE:
             cancel.append(ref)
     return superseded, cancel
-
-
-def _record_progress(items: Sequence[protocol.Progress], now: datetime) -> None:
-    latest = {int(item.task_id): item for item in items if item.task_id.isdigit()}
-    if not latest:
-        return
-    rows = [
-        TaskProgress(
-            task_id=task_id,
-            attempt=item.attempt,
-            fraction=None if item.fraction is None else min(max(item.fraction, 0.0), 1.0),
-            message=_printable(item.message[:500]),
-            at=now,
-        )
-        for task_id, item in latest.items()
-    ]
-    with transaction.atomic():
-        TaskProgress.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["task"],
-            update_fields=["attempt", "fraction", "message", "at"],
-        )
-        facts = [(row.task_id, row.attempt, row.fraction, row.message) for row in rows]
-        Change.objects.append(TasksProgressed(rows=facts), now=now)
-
-
-def _record_logs(lines: Sequence[protocol.LogLine], now: datetime) -> None:
-    chunks: dict[tuple[int, int], list[protocol.LogLine]] = {}
-    for line in lines:
-        if line.task_id.isdigit() and line.n <= conf().max_log_lines:
-            chunks.setdefault((int(line.task_id), line.attempt), []).append(line)
-    if not chunks:
-        return
-    now_ms = now.timestamp() * 1000
-    rows = [
-        LogChunk(
-            task_id=task_id,
-            attempt=attempt,
-            first_n=group[0].n,
-            last_n=group[-1].n,
-            lines=msgspec.json.encode(
-                [
-                    [line.n, round(now_ms - line.age_ms), line.level, line.text[: protocol.MAX_LOG_LINE_CHARS]]
-                    for line in group
-                ]
-            ).decode(),
-        )
-        for (task_id, attempt), group in chunks.items()
-    ]
-    with transaction.atomic():
-        LogChunk.objects.bulk_create(rows, ignore_conflicts=True)
-        facts = [(row.task_id, row.attempt, row.first_n, row.last_n) for row in rows]
-        Change.objects.append(TasksLogged(rows=facts), now=now)
-
-
-def _printable(text: str) -> str:
-    """Text that both databases can hold: PostgreSQL refuses NUL."""
-    return text.replace("\x00", "\ufffd")

@@ -14,8 +14,9 @@ from dispatcher.live.deltas import Document
 from dispatcher.live.messages import ErrorCode, TasksParams
 from dispatcher.live.news import News
 from dispatcher.models.lanes import lanes_by_id
+from dispatcher.models.task import parse_task_id
 from dispatcher.queries.counts import LiveCounts
-from dispatcher.queries.filters import FilterError, TaskFilters, parse_task_id
+from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.tasks_document import MAX_NEW, Screen, count_new, lane_counts, tasks_document
 from dispatcher.states import ACTIVE, TaskState
 

@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from dispatcher.models.queue import Lane
 from dispatcher.states import ACTIVE, TERMINAL, WAITING, TaskState
 
+_MAX_ID = 2**63 - 1
+_MAX_ID_DIGITS = 19
 STATE_CHOICES = [(state.value, state.word) for state in TaskState]
 
 
@@ -159,3 +161,11 @@ class Task(models.Model):
         """{type, message, traceback} of the last failure, if there was one."""
         error: dict[str, Any] | None = json.loads(self.error) if self.error else None
         return error
+
+
+def parse_task_id(text: str) -> int | None:
+    """The task id written as ``text``; None if it cannot be one."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_ID_DIGITS):
+        return None
+    number = int(text)
+    return number if 0 < number <= _MAX_ID else None

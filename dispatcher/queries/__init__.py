@@ -7,7 +7,7 @@ bound: numbers come from counters folded from the feed, lists from indexes or fr
 from dispatcher.queries.audit import audit_page
 from dispatcher.queries.catalogue import types
 from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes
-from dispatcher.queries.filters import FilterError, TaskFilters, parse_task_id
+from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.front_page import overview
 from dispatcher.queries.node_rows import node_detail, nodes, nodes_document
 from dispatcher.queries.queue_rows import queues, queues_document
@@ -29,7 +29,6 @@ __all__ = [
     "nodes",
     "nodes_document",
     "overview",
-    "parse_task_id",
     "queues",
     "queues_document",
     "task_detail",

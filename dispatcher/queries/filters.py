@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from dispatcher.models.task import parse_task_id
 from dispatcher.states import TaskState
 
 NAMES = ("state", "queue", "type", "node", "tag", "created_after", "created_before", "retry_of")
@@ -17,8 +18,6 @@ NAMES = ("state", "queue", "type", "node", "tag", "created_after", "created_befo
 _PLURAL = frozenset({"state", "queue", "type"})
 _MAX_VALUES = 50
 _MAX_CHARS = 200
-_MAX_ID = 2**63 - 1
-_MAX_ID_DIGITS = 19
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 
@@ -90,14 +89,6 @@ class TaskFilters:
             "retry_of": "" if self.retry_of is None else str(self.retry_of),
         }
         return {name: value for name, value in found.items() if value}
-
-
-def parse_task_id(text: str) -> int | None:
-    """The task id written as ``text``; None if it cannot be one."""
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_ID_DIGITS):
-        return None
-    number = int(text)
-    return number if 0 < number <= _MAX_ID else None
 
 
 def _values(name: str, params: Mapping[str, Any]) -> list[str]:

@@ -146,7 +146,8 @@ def test_results_of_another_node_or_attempt_are_refused_and_kept() -> None:
     assert report(other, result(task_id)) == ["superseded"]
     assert report(node, result(task_id, attempt=2)) == ["superseded"]
     assert report(node, result(987654)) == ["unknown"]
-    assert report(node, protocol.TaskResult(task_id="x", attempt=1, outcome="succeeded")) == ["unknown"]
+    for no_id in ("x", "", "²", "9" * 40, "-1"):
+        assert report(node, protocol.TaskResult(task_id=no_id, attempt=1, outcome="succeeded")) == ["unknown"]
     assert state_of(task_id) is TaskState.DISPATCHED
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {AttemptOutcome.SUPERSEDED}
     assert Change.objects.filter(kind="results.refused").count() == 2

@@ -8,7 +8,8 @@ from django.http import QueryDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.queries import FilterError, TaskFilters, parse_task_id
+from dispatcher.models.task import parse_task_id
+from dispatcher.queries import FilterError, TaskFilters
 from dispatcher.states import TaskState
 
 
