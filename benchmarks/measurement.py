@@ -42,6 +42,7 @@ def main() -> None:
         after = cpu_seconds(processes)
         _say("rounds, tasks/s: " + ", ".join(f"{done:,.0f}" for _, done in rounds))
         waits = _singles(client, options["singles"])
+        installed.stop()
     total = options["tasks"] * options["rounds"]
     figures: dict[str, Any] = {
         "tasks_per_second": statistics.median(done for _, done in rounds),

@@ -98,7 +98,7 @@ class Installation:
         """The ids of its running processes, by program, found by the folder in their environment."""
         found: dict[str, int] = {}
         for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit() or not is_running(int(folder.name)):
+            if not folder.name.isdigit() or int(folder.name) == os.getpid() or not is_running(int(folder.name)):
                 continue
             try:
                 environment = (folder / "environ").read_bytes().split(b"\0")
