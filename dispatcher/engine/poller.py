@@ -57,6 +57,8 @@ class Poller(Loop):
     def close(self) -> None:
         """Wait for the requests in flight."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        for client in self._clients.values():
+            client.close()
 
     def _poll(self, node: Node) -> None:
         try:

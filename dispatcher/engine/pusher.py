@@ -106,6 +106,9 @@ class Pusher(Loop):
     def close(self) -> None:
         """Wait for requests in flight; what was not sent is found by the poller of the next engine."""
         self._threads.shutdown(wait=True)
+        for channel in self._channels.values():
+            if channel.client is not None:
+                channel.client.close()
 
     def _serve(self, channel: _Channel) -> None:
         try:

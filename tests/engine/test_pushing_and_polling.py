@@ -1,0 +1,147 @@
+"""Pusher and poller against a real node program that cannot report: the engine brings everything home itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from dispatcher import credentials, lifecycle
+from dispatcher.engine.poller import SETTLE, Poller
+from dispatcher.engine.pusher import Pusher
+from dispatcher.lifecycle import TaskSpec
+from dispatcher.models import Node, Task
+from dispatcher.models.statements import Claim, Claimed, statements
+from dispatcher.states import TaskState
+from tests.factories import make_node
+from tests.launch.programs import eventually
+from tests.workers.dispatcher_double import PUSH_KEY, DispatcherDouble
+from tests.workers.node_process import NodeProcess
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e, pytest.mark.xdist_group("processes")]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeProcess]:
+    """A node whose reports are all answered with 503."""
+    monkeypatch.setattr(credentials, "push_key", lambda node: PUSH_KEY)
+    double = DispatcherDouble()
+    double.script = lambda path, body: (503, {}) if path.endswith("/results") else None
+    with NodeProcess(double, tmp_path / "state", "--slots", "2", imports=("workers.handlers.demo",)) as started:
+        yield started
+    double.close()
+
+
+@pytest.fixture
+def node(program: NodeProcess) -> Node:
+    return make_node(url=program.register.url, boot_id=program.boot_id, slots=2)
+
+
+@pytest.fixture
+def pusher() -> Iterator[Pusher]:
+    made = Pusher(on_unknown=lambda: None)
+    made.start()
+    yield made
+    assert made.stop(timeout=20)
+
+
+@pytest.fixture
+def poller() -> Iterator[Poller]:
+    made = Poller()
+    yield made
+    made.close()
+    connections.close_all()
+
+
+def claim(node: Node, task_type: str, payload: str = "{}") -> Claimed:
+    lifecycle.submit([TaskSpec(type=task_type, payload=payload)], submitted_by="a", now=timezone.now())
+    (head,) = statements().lock_heads([(lane, 1) for lane in statements().ready_lanes()])
+    # Claimed a while ago, so that the poller takes it for settled.
+    then = timezone.now() - 2 * SETTLE
+    (claimed,) = lifecycle.claim([Claim(head.id, head.attempt, node.pk, node.incarnation)], now=then)
+    return claimed
+
+
+def state_of(task: Claimed) -> TaskState:
+    return TaskState(Task.objects.get(pk=task.id).state)
+
+
+def test_a_short_task_comes_home_in_the_answer_to_its_push(node: Node, pusher: Pusher) -> None:
+    task = claim(node, "demo.echo", '{"big": 12345678901234567890}')
+    pusher.push([task])
+    assert eventually(lambda: state_of(task) is TaskState.SUCCEEDED)
+    assert Task.objects.get(pk=task.id).result == '{"big":12345678901234567890}'
+
+
+def test_a_result_that_the_node_cannot_report_is_brought_home_by_the_poller(
+    node: Node, pusher: Pusher, poller: Poller
+) -> None:
+    task = claim(node, "demo.sleep", '{"seconds": 0.3}')
+    pusher.push([task])
+
+    def polled() -> bool:
+        poller.run_once(timezone.now())
+        return state_of(task) is TaskState.SUCCEEDED
+
+    assert eventually(polled)
+    # Acknowledged: the node does not offer it again.
+    assert eventually(lambda: poller.run_once(timezone.now()) or not _unreported(poller, node))
+
+
+def _unreported(poller: Poller, node: Node) -> bool:
+    return b'"finished"' in poller._client(node).status()
+
+
+def test_an_attempt_whose_push_never_arrived_is_offered_again_and_refused_if_it_still_arrives(
+    node: Node, pusher: Pusher, poller: Poller
+) -> None:
+    task = claim(node, "demo.echo")
+    poller.run_once(timezone.now())
+    row = Task.objects.get(pk=task.id)
+    assert (row.state, row.released, row.counted_attempts) == (TaskState.SCHEDULED, 1, 0)
+    lifecycle.stage(now=timezone.now() + timedelta(seconds=5))
+    # The delayed push of the first attempt: the node has tombstoned it.
+    pusher.push([task])
+    assert not eventually(lambda: state_of(task) is TaskState.SUCCEEDED, seconds=1)
+
+
+def test_a_running_task_is_adopted_and_a_request_to_cancel_reaches_it(
+    node: Node, pusher: Pusher, poller: Poller
+) -> None:
+    task = claim(node, "demo.sleep", '{"seconds": 60}')
+    pusher.push([task])
+
+    def running() -> bool:
+        poller.run_once(timezone.now())
+        return state_of(task) is TaskState.RUNNING
+
+    assert eventually(running)
+    lifecycle.cancel([task.id], actor="op", now=timezone.now())
+    pusher.cancel([(task.id, task.attempt, node.pk)])
+
+    def cancelled() -> bool:
+        poller.run_once(timezone.now())
+        return state_of(task) is TaskState.CANCELLED
+
+    assert eventually(cancelled)
+
+
+def test_a_node_that_cannot_be_reached_costs_no_attempt_and_is_held(node: Node, pusher: Pusher) -> None:
+    Node.objects.filter(pk=node.pk).update(url="http://127.0.0.1:9")
+    task = claim(node, "demo.echo")
+    pusher.push([task])
+    assert eventually(lambda: state_of(task) is TaskState.SCHEDULED)
+    assert Task.objects.get(pk=task.id).counted_attempts == 0
+    assert eventually(lambda: Node.objects.get(pk=node.pk).push_failures == 1)
+
+
+def test_a_node_outside_the_allowed_networks_is_never_called(node: Node, pusher: Pusher) -> None:
+    Node.objects.filter(pk=node.pk).update(url="http://169.254.169.254:80")
+    task = claim(node, "demo.echo")
+    pusher.push([task])
+    assert eventually(lambda: state_of(task) is TaskState.SCHEDULED)
+    assert "TASKDIST_NODE_NETWORKS" in (Task.objects.get(pk=task.id).error or "")
