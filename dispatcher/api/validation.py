@@ -15,6 +15,20 @@ _TYPE_NAME: Final = re.compile(r"\w[\w.:@+/-]*\Z")
 
 _PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
 
+_BOUND: Final = re.compile(r"Expected `(?P<kind>[^`]+)`(?P<length> of length)? (?P<sign><=|>=|<|>) (?P<limit>[^ ]+)")
+_COMPARED: Final = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
+_KIND: Final = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`")
+_KINDS: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+    "datetime": "a time",
+}
+
 #: No time before or after is taken: databases and clocks disagree about the far ends of the calendar.
 EARLIEST_YEAR: Final = 2000
 #: How far ahead a task may be planned, in seconds: ten years.
@@ -51,7 +65,7 @@ def time_error(moment: datetime, now: datetime) -> str:
 
 
 def explain(error: msgspec.ValidationError) -> tuple[str, str]:
-    """(field, message) of a complaint, such as ("labels.gpu", "expected `str`, got `int`")."""
+    """(field, message) of a complaint, such as ("labels.gpu", "must be text, not a whole number")."""
     text = str(error)
     found = _PATH.search(text)
     field = ""
@@ -62,7 +76,24 @@ def explain(error: msgspec.ValidationError) -> tuple[str, str]:
         return _joined(field, text.split("`")[1]), "unknown field"
     if text.startswith("Object missing required field `"):
         return _joined(field, text.split("`")[1]), "is required"
-    return field[:200], text[:1].lower() + text[1:300]
+    return field[:200], _in_words(text)
+
+
+def _in_words(text: str) -> str:
+    """msgspec's complaint about a value, without its names for types; what is not known here stays as it is."""
+    if found := _BOUND.fullmatch(text):
+        kind = found["kind"] if found["length"] else ""
+        noun = {"": "", "str": " characters long", "array": " items long", "object": " members large"}.get(kind, "")
+        return f"must be {_COMPARED[found['sign']]} {found['limit']}{noun}"
+    if found := _KIND.fullmatch(text):
+        return f"must be {_kinds(found['wanted'])}, not {_kinds(found['got'])}"
+    if text.startswith("Invalid RFC3339"):
+        return "must be a time with its zone, such as 2026-11-24T02:00:00Z"
+    return text[:1].lower() + text[1:300]
+
+
+def _kinds(names: str) -> str:
+    return " or ".join(_KINDS.get(name, name) for name in names.split(" | "))
 
 
 def _joined(path: str, name: str) -> str:
