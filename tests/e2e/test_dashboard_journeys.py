@@ -170,14 +170,24 @@ def test_new_tasks_are_offered_and_rows_under_the_pointer_stay(visit: Visit, api
 
 
 def test_a_crash_its_log_line_and_the_second_attempt_show_as_they_happen(visit: Visit, api: Api) -> None:
-    task = {"type": "demo.crash", "payload": {"until_attempt": 2}, "backoff_seconds": 1.5, "delay_seconds": 1}
+    task = {"type": "demo.crash", "payload": {"until_attempt": 2}, "backoff_seconds": 0, "delay_seconds": 1}
     [task_id] = api.submit(task)
     page = visit.open(f"/tasks/{task_id}/#logs")
     expect(page.locator("#log-lines .log-line[data-level=warning]")).to_contain_text("ends itself")
-    shown_state(visit, "Retrying")
     shown_state(visit, "Succeeded")
     expect(page.locator("#attempt-rows .state")).to_have_text(["Crashed", "Succeeded"])
     expect(page.locator("#timeline .tl-run")).to_have_count(2)
+    assert visit.was_not_reloaded()
+
+
+def test_a_task_that_waits_for_its_next_attempt_says_so(visit: Visit, api: Api) -> None:
+    # The wait is drawn from [0, backoff): a day leaves next to no chance that it is over before a person could see it.
+    [task_id] = api.submit({"type": "demo.crash", "backoff_seconds": 86_400, "backoff_cap_seconds": 86_400})
+    visit.open(f"/tasks/{task_id}/")
+    shown_state(visit, "Retrying")
+    expect(visit.page.locator("#attempt-rows .state")).to_have_text(["Crashed"])
+    api.ask(f"/api/v1/tasks/{task_id}/cancel", {})
+    shown_state(visit, "Cancelled")
     assert visit.was_not_reloaded()
 
 
