@@ -9,11 +9,15 @@ from datetime import datetime
 
 from django.db.models import Count
 
-from dispatcher.models import Node, Queue, Task
+from dispatcher.models import Lane, Node, Queue, SchedulerMemory, Task
 from dispatcher.models.lanes import lanes_by_id
+from dispatcher.models.statements import Head
 from dispatcher.scheduling.experience import Experience
 from dispatcher.scheduling.snapshot import LaneView, NodeView, QueueView, Snapshot, TaskHead
-from dispatcher.states import NodeIntent, NodeState
+from dispatcher.states import BreakerState, NodeIntent, NodeState
+
+#: The row of SchedulerMemory, shared by all engines: whoever saves last wins, all have seen the same feed.
+EXPERIENCE = "experience"
 
 #: node id → lane id → tasks.
 InFlight = Mapping[int, Mapping[int, int]]
@@ -46,6 +50,15 @@ def read_in_flight() -> InFlight:
     return found
 
 
+def saved_experience() -> Experience:
+    """What engines had learned when one of them last saved it; nothing if that was written by another version."""
+    saved = SchedulerMemory.objects.filter(name=EXPERIENCE).first()
+    try:
+        return Experience() if saved is None else Experience.restore(saved.body)
+    except ValueError:
+        return Experience()
+
+
 def snapshot(
     *, pool: Pool, in_flight: InFlight, ready: Iterable[int], experience: Experience, now: datetime,
     memory: Mapping[str, object],
@@ -56,13 +69,34 @@ def snapshot(
     lanes = lanes_by_id(busy.union(ready))
     return Snapshot(
         now=moment,
-        lanes=[LaneView(lane.pk, lane.queue, lane.type, lane.label_map) for lane in lanes.values()],
+        lanes=[lane_view(lane) for lane in lanes.values()],
         nodes=[_node_view(node, in_flight.get(node.pk, {}), experience, moment) for node in pool.nodes],
         queues=pool.queues,
         records=experience.records(),
         memory=memory,
         seed=int(moment * 1000),
     )
+
+
+def snapshot_for_people(now: datetime) -> Snapshot:
+    """The facts as the database has them, to explain by: engines know a few seconds more than they have saved.
+
+    Breakers are those that the nodes' rows show, which engines keep up to date. No policy has a memory here.
+    """
+    pool, saved = read_pool(now), saved_experience()
+    facts = snapshot(pool=pool, in_flight=read_in_flight(), ready=(), experience=saved, now=now, memory={})
+    breakers = {node.pk: BreakerState(node.breaker) for node in pool.nodes}
+    return replace(facts, nodes=[replace(node, breaker=breakers[node.id]) for node in facts.nodes])
+
+
+def lane_view(lane: Lane) -> LaneView:
+    """A lane as the scheduling core sees it, without heads."""
+    return LaneView(lane.pk, lane.queue, lane.type, lane.label_map)
+
+
+def task_head(head: Head) -> TaskHead:
+    """A ready task as the scheduling core sees it."""
+    return TaskHead(head.id, head.priority, head.affinity_key, head.node_id if head.attempt else None)
 
 
 def with_heads(facts: Snapshot, heads: Mapping[int, list[TaskHead]]) -> Snapshot:

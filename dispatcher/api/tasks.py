@@ -71,7 +71,8 @@ class TaskView(ApiView):
     def get(self, request: Request, task_id: str) -> HttpResponse:
         """The task."""
         known_params(request.query_params)
-        return answer(_document(_detail(task_id)))
+        detail = _detail(task_id)
+        return answer(_document(detail) | {"waiting": queries.waiting(int(detail["id"]), self.now)})
 
 
 class TaskLogsView(ApiView):

@@ -116,6 +116,30 @@ def not_due(row: Any, now: datetime) -> str:
     return NO if _get(row, "state") == "scheduled" and _get(row, "run_at") else YES
 
 
+def not_blocked(row: Any, now: datetime) -> str:
+    """Whether nothing but its turn keeps a task waiting: not worth a word, it is over in a moment."""
+    del now
+    return NO if _get(_get(row, "waiting"), "kind") in {"transient", "operator", "impossible"} else YES
+
+
+def waiting_tone(value: Any, now: datetime) -> str:
+    """The tone of why a task waits."""
+    del now
+    return {"operator": "warn", "impossible": "bad"}.get(str(value), "")
+
+
+def obstacles(row: Any, now: datetime) -> str:
+    """What keeps a task from a node."""
+    del now
+    return " · ".join(reason["text"] for reason in _get(row, "reasons") or ()) or _("could take it now")
+
+
+def nodes_more(value: Any, now: datetime) -> str:
+    """How many nodes are not named."""
+    del now
+    return _("and %d more nodes") % (value or 0)
+
+
 def tries(row: Any, now: datetime) -> str:
     """Attempts that count, of those allowed."""
     del now
@@ -228,7 +252,8 @@ FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | {
     function.__name__: function
     for function in (
         task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, busy_width, slots_note,
-        tone_nodes, nodes_note, failure_key, not_due, tries, waited, ran_for, attempt_waited, attempt_ran,
+        tone_nodes, nodes_note, failure_key, not_due, not_blocked, waiting_tone, obstacles,
+        nodes_more, tries, waited, ran_for, attempt_waited, attempt_ran,
         breaker_closed, cannot_drain, cannot_resume, queue_state, queue_word, queue_icon, queue_eta, has_tasks,
         has_no_tasks,
     )

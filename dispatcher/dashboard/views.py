@@ -76,7 +76,7 @@ def tasks(request: HttpRequest) -> HttpResponse:
 def task(request: HttpRequest, task_id: str) -> HttpResponse:
     """One task: its attempts, payload, result, error, log."""
     number = parse_task_id(task_id)
-    document = queries.task_document(number) if number else None
+    document = queries.task_document(number, timezone.now()) if number else None
     if document is None:
         title = _("There is no task %s") % task_id
         text = _("It was never submitted, or it was deleted for its age.")

@@ -101,8 +101,7 @@ def _alone_and_fresh(facts: Snapshot) -> Snapshot:
 def _by_lane(heads: Sequence[Head]) -> dict[int, list[TaskHead]]:
     lanes: dict[int, list[TaskHead]] = {}
     for head in heads:
-        avoid = head.node_id if head.attempt else None
-        lanes.setdefault(head.lane_id, []).append(TaskHead(head.id, head.priority, head.affinity_key, avoid))
+        lanes.setdefault(head.lane_id, []).append(snapshots.task_head(head))
     return lanes
 
 

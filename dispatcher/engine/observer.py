@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from dispatcher import events, node_registry
+from dispatcher import events, node_registry, snapshots
 from dispatcher.models import Node, SchedulerMemory
 from dispatcher.models.feed_reader import FeedReader
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.scheduling.experience import Experience
 from dispatcher.states import BreakerState
 
-#: The row of SchedulerMemory, shared by all engines: whoever saves last wins, all have seen the same feed.
-MEMORY_NAME = "experience"
 SAVE_EVERY = timedelta(seconds=10)
 
 
@@ -35,7 +33,7 @@ class Observer:
     def catch_up(self, now: datetime) -> bool:
         """Learn from what was committed since the last call; True if a node or a queue was changed."""
         if self._reader is None:
-            self._restore()
+            self.experience = snapshots.saved_experience()
             self._reader = FeedReader.at_end()
         changed = False
         while rows := self._reader.read():
@@ -85,19 +83,10 @@ class Observer:
         assert isinstance(event, events.NodeResumed)
         self.experience.close_breaker(event.node_id)
 
-    def _restore(self) -> None:
-        saved = SchedulerMemory.objects.filter(name=MEMORY_NAME).first()
-        if saved is not None:
-            try:
-                self.experience = Experience.restore(saved.body)
-            except ValueError:
-                # Written by another version: learning starts afresh.
-                self.experience = Experience()
-
     def _save(self, now: datetime) -> None:
         if not self._learned or (self._saved_at is not None and now - self._saved_at < SAVE_EVERY):
             return
         SchedulerMemory.objects.update_or_create(
-            name=MEMORY_NAME, defaults={"body": self.experience.export(), "updated_at": now}
+            name=snapshots.EXPERIENCE, defaults={"body": self.experience.export(), "updated_at": now}
         )
         self._saved_at, self._learned = now, False

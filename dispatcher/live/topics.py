@@ -122,12 +122,16 @@ class TaskTopic(Topic):
     def __init__(self, name: str, task_id: int) -> None:
         super().__init__(name)
         self._task_id = task_id
+        self._waits = False
 
     def note(self, news: News) -> bool:
-        return news.lost or news.pruned or self._task_id in news.touched
+        # Why it waits depends on what else there is.
+        return news.lost or news.pruned or self._task_id in news.touched or (self._waits and news.moved)
 
     def read(self, reads: PassReads) -> Document | None:
-        return queries.task_document(self._task_id)
+        document = queries.task_document(self._task_id, reads.now)
+        self._waits = document is not None and document["waiting"] is not None
+        return document
 
 
 class TasksTopic(Topic):

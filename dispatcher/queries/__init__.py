@@ -15,6 +15,7 @@ from dispatcher.queries.task_detail import log_tail, task_detail, task_document,
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import MAX_LIMIT, task_page
 from dispatcher.queries.tasks_document import tasks_document
+from dispatcher.queries.waiting import waiting
 
 __all__ = [
     "MAX_LIMIT",
@@ -38,4 +39,5 @@ __all__ = [
     "task_rows",
     "tasks_document",
     "types",
+    "waiting",
 ]

@@ -155,9 +155,46 @@ class TaskDetail(TaskRow):
     attempts_omitted: int
 
 
+class Obstacle(TypedDict):
+    """One thing that keeps a task from a node, or from all of them."""
+
+    #: Stable; programs may match on it.
+    code: str
+    text: str
+
+
+class NodeObstacles(TypedDict):
+    """What keeps a task from one node."""
+
+    name: str
+    #: The decisive one first; empty if the node could take the task now.
+    reasons: list[Obstacle]
+    #: The last attempt ended badly there: only if no other node can take it.
+    avoided: bool
+
+
+class Waiting(TypedDict):
+    """Why a ready task has not been given to a node yet."""
+
+    #: turn: nothing but others before it; transient: passes by itself; operator: somebody has to act; impossible: no
+    #: registered node can ever run it as declared.
+    kind: str
+    #: One sentence.
+    text: str
+    #: Where it would go now if it were its turn.
+    node: str | None
+    #: What holds on every node alike.
+    reasons: list[Obstacle]
+    #: At most 50, those that are closest to taking it first.
+    nodes: list[NodeObstacles]
+    nodes_omitted: int
+
+
 class TaskDocument(TaskDetail):
     """The document of the live topic ``task:<id>``."""
 
+    #: None unless the task is ready and waits for a node.
+    waiting: Waiting | None
     #: The last 1,000 lines of all attempts, by attempt and n.
     logs: list[LogLine]
 

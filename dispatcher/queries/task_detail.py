@@ -10,6 +10,7 @@ from dispatcher.models import Attempt, LogChunk, Task
 from dispatcher.queries import errors
 from dispatcher.queries.shapes import AttemptRow, LogLine, LogPage, TaskDetail, TaskDocument, TaskRow
 from dispatcher.queries.task_rows import COLUMNS, node_names, rows_of
+from dispatcher.queries.waiting import waiting
 from dispatcher.states import ACTIVE, TaskState
 
 #: The newest attempts shown; the others are only counted.
@@ -60,10 +61,12 @@ def task_detail(task_id: int) -> TaskDetail | None:
     )
 
 
-def task_document(task_id: int) -> TaskDocument | None:
-    """The document of the live topic: the task and the end of its log."""
+def task_document(task_id: int, now: datetime) -> TaskDocument | None:
+    """The document of the live topic: the task, why it waits, and the end of its log."""
     detail = task_detail(task_id)
-    return None if detail is None else TaskDocument(**detail, logs=log_tail(task_id))
+    if detail is None:
+        return None
+    return TaskDocument(**detail, waiting=waiting(task_id, now), logs=log_tail(task_id))
 
 
 def task_logs(task_id: int, *, attempt: int | None = None, after: int = 0, limit: int = MAX_LINES) -> LogPage:

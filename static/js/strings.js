@@ -98,6 +98,8 @@ const EN = {
   "breaker.open": "Failed too often in a row: it gets no work until the cool-down ends.",
   "breaker.half_open": "The cool-down has ended: one task at a time proves it well again.",
 
+  "waiting.open": "could take it now",
+  "waiting.more": "and {n} more nodes",
   "nodes.missing": "{n} not online",
   "nodes.all": "all of them",
   "nodes.none": "none has come up yet",

@@ -122,6 +122,14 @@ class TestRead:
         assert answer.json["attempts"][0]["error"]["type"] == "OSError"
         assert answer.json["deadline"] is None
 
+    def test_why_it_waits(self, viewer: Caller) -> None:
+        make_node("gpu-1", now=now(), types={"render": {}})
+        document = viewer.read(f"{TASKS}/{make_task(task_type='echo', now=now()).pk}").json
+        assert document["waiting"]["kind"] == "impossible"
+        [node] = document["waiting"]["nodes"]
+        assert node["reasons"] == [{"code": "type_not_run", "text": "node gpu-1 cannot run tasks of type echo"}]
+        assert viewer.read(f"{TASKS}/{make_task(state=TaskState.RUNNING, now=now()).pk}").json["waiting"] is None
+
     def test_failure(self, viewer: Caller) -> None:
         task = make_task(state=TaskState.FAILED, now=now(), error=make_error("ValueError", "no"))
         document = viewer.read(f"{TASKS}/{task.pk}").json

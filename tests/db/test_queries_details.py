@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 def test_an_unknown_task_has_no_detail() -> None:
     assert task_detail(12345) is None
-    assert task_document(12345) is None
+    assert task_document(12345, NOW) is None
 
 
 def test_a_task_shows_its_texts_as_they_are_stored() -> None:
@@ -112,7 +112,7 @@ def test_the_tail_runs_over_attempts() -> None:
     task = make_task(state=TaskState.RUNNING)
     make_logs(task, ["a", "b"], attempt=1)
     make_logs(task, ["c"], attempt=2)
-    found = task_document(task.pk)
+    found = task_document(task.pk, NOW)
     assert found is not None
     assert [(line["attempt"], line["n"], line["text"]) for line in found["logs"]] == [
         (1, 1, "a"),

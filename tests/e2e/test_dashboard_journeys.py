@@ -119,6 +119,26 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Visit, api: Api) -> 
     assert visit.was_not_reloaded()
 
 
+def test_a_waiting_task_says_why_until_it_need_not_wait(visit: Visit, api: Api) -> None:
+    [first] = api.submit({"type": "demo.noop", "queue": "letters"})
+    api.await_state(first, "succeeded")
+    api.ask("/api/v1/queues/letters/pause", {"reason": "no stamps"})
+    [waiting] = api.submit({"type": "demo.noop", "queue": "letters", "labels": {"colour": "red"}})
+    page = visit.open(f"/tasks/{waiting}/")
+    why = page.locator("#why-waiting")
+    expect(why).to_contain_text("Queue letters is paused (no stamps); somebody has to act")
+    api.ask("/api/v1/queues/letters/resume", {})
+    expect(why).to_contain_text("2 without label colour=red; no registered node can ever run it as declared.")
+    why.get_by_text("Node by node").click()
+    expect(why.get_by_role("listitem")).to_have_text(
+        [re.compile(f"^{name}: node {name} has no label colour=red$") for name in ("local-1", "local-2")]
+    )
+    api.ask(f"/api/v1/tasks/{waiting}/cancel", {})
+    shown_state(visit, "Cancelled")
+    expect(why).to_be_hidden()
+    assert visit.was_not_reloaded()
+
+
 def test_a_node_is_drained_and_resumed(visit: Visit, api: Api) -> None:
     page = visit.open("/nodes/")
     row = page.locator("tr[data-key=local-2]")

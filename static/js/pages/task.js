@@ -19,6 +19,7 @@ const root = byId("task");
 const id = root.dataset.id ?? "";
 const timeline = byId("timeline");
 const attempts = new RowList(byId("attempt-rows"), (row) => row.id);
+const obstacles = new RowList(byId("obstacle-rows"), (row) => row.name);
 const logs = new LogView(byId("log-lines"), byId("log-follow"), /** @type {HTMLSelectElement} */ (byId("log-level")));
 
 /** @type {any} */
@@ -86,6 +87,7 @@ function tell(next) {
 function show(next) {
   bind(root, next);
   attempts.show(next.attempts);
+  obstacles.show(next.waiting?.nodes ?? []);
   byId("attempts-table").hidden = !next.attempts.length;
   byId("no-attempts").hidden = next.attempts.length > 0;
   if (next.attempts !== task?.attempts) {

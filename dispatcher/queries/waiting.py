@@ -1,0 +1,43 @@
+"""Why a task waits: what the scheduling core says of it, as things stand now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dispatcher import snapshots
+from dispatcher.models import Task
+from dispatcher.models.statements import Head
+from dispatcher.queries.shapes import NodeObstacles, Obstacle, Waiting
+from dispatcher.scheduling.explain import explain
+from dispatcher.states import TaskState
+
+#: Nodes that are named one by one.
+MAX_NODES = 50
+
+
+def waiting(task_id: int, now: datetime) -> Waiting | None:
+    """Why a ready task has not been given to a node; None for a task that is not ready, or does not wait any more."""
+    tasks = Task.objects.filter(pk=task_id, state=TaskState.QUEUED).select_related("lane")
+    task = tasks.only("lane", "priority", "affinity_key", "node_id", "attempt").first()
+    if task is None:
+        return None
+    head = Head(task.pk, task.lane_id, task.priority, task.affinity_key, task.node_id, task.attempt)
+    found = explain(snapshots.snapshot_for_people(now), snapshots.lane_view(task.lane), snapshots.task_head(head))
+    names = {row.node_id: row.name for row in found.rows}
+    # Those that could take it first, then by how little it takes until they can.
+    rows = sorted(found.rows, key=lambda row: (len(row.reasons), row.name))
+    return Waiting(
+        kind="turn" if found.reason_class is None else found.reason_class.value,
+        text=found.sentence,
+        node=None if found.node_id is None else names[found.node_id],
+        reasons=[Obstacle(code=reason.code.value, text=reason.text) for reason in found.reasons],
+        nodes=[
+            NodeObstacles(
+                name=row.name,
+                reasons=[Obstacle(code=reason.code.value, text=reason.text) for reason in row.reasons],
+                avoided=row.is_avoided,
+            )
+            for row in rows[:MAX_NODES]
+        ],
+        nodes_omitted=max(0, len(rows) - MAX_NODES),
+    )
