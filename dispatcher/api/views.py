@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
+from django.views import View
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -34,6 +35,8 @@ class ApiView(APIView):
     """Base of all routes. ``body_required`` False: methods with a body may also come without one."""
 
     body_required = False
+    #: Not OPTIONS: there is nothing to tell, and ``Allow`` shall name what works.
+    http_method_names = [name for name in View.http_method_names if name != "options"]
     #: The request as Django knows it; DRF wraps it in one of its own.
     http: HttpRequest
 
