@@ -82,10 +82,16 @@ _encode = msgspec.json.Encoder().encode
 def invalid(errors: Sequence[FieldError], detail: str = "") -> Problem:
     """400 with the fields that are wrong. Names at most ``MAX_ERRORS`` of them and says so."""
     if not detail:
-        detail = f"{len(errors)} errors; nothing was changed." if len(errors) > 1 else errors[0].message
+        detail = f"{len(errors)} errors; nothing was changed." if len(errors) > 1 else _in_one_line(errors[0])
     if len(errors) > MAX_ERRORS:
         detail = f"{len(errors)} errors, of which the first {MAX_ERRORS} are listed; nothing was changed."
     return Problem(400, detail, type=INVALID, errors=errors[:MAX_ERRORS])
+
+
+def _in_one_line(error: FieldError) -> str:
+    """The error with its place, for logs that keep nothing but the detail."""
+    place = "" if error.index is None else f"item {error.index}"
+    return ": ".join(part for part in (", ".join(filter(None, (place, error.field))), error.message) if part)
 
 
 def respond(problem: Problem) -> HttpResponse:
