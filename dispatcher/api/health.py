@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
 
+from dispatcher.api.problems import Problem, respond
 from dispatcher.api.views import answer
 from dispatcher.models import EngineProcess
 
@@ -23,13 +26,26 @@ ENGINE_SILENCE: Final = timedelta(seconds=30)
 _migrated = False
 
 
-@require_safe
+def _read_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """GET and HEAD; anything else is 405. Exempt, or the middleware would answer by a page about cookies."""
+
+    @csrf_exempt
+    @wraps(view)
+    def checked(request: HttpRequest) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            return respond(Problem(405, f'Method "{request.method}" not allowed.', headers={"Allow": "GET, HEAD"}))
+        return view(request)
+
+    return checked
+
+
+@_read_only
 def live(_request: HttpRequest) -> HttpResponse:
     """200 as long as this process answers."""
     return answer({"status": "ok"})
 
 
-@require_safe
+@_read_only
 def ready(_request: HttpRequest) -> HttpResponse:
     """200 if the database answers, its tables are up to date and an engine runs; 503 with what is missing."""
     looks = {"database": _database_answers, "migrations": _is_migrated, "engine": _engine_runs}

@@ -134,8 +134,9 @@ def is_too_deep(body: bytes, limit: int = MAX_DEPTH) -> bool:
             return False
         # Takes away the innermost level of every nest.
         brackets = brackets.replace(b"()", b"")
-    # Also what does not pair up: not JSON, and possibly very deep.
-    return bool(brackets)
+    # A pair that is left is one level too many. What stands without its partner is no JSON, and the parser's to refuse,
+    # unless it would lead the parser too deep.
+    return b"()" in brackets or brackets.count(b"(") > limit
 
 
 def has_unfit_number(body: bytes) -> bool:

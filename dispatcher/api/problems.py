@@ -18,6 +18,8 @@ import msgspec
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 from dispatcher.node_registry import EnrolmentRefused, RegisterFirst
@@ -80,10 +82,16 @@ _encode = msgspec.json.Encoder().encode
 def invalid(errors: Sequence[FieldError], detail: str = "") -> Problem:
     """400 with the fields that are wrong. Names at most ``MAX_ERRORS`` of them and says so."""
     if not detail:
-        detail = f"{len(errors)} errors; nothing was changed." if len(errors) > 1 else errors[0].message
+        detail = f"{len(errors)} errors; nothing was changed." if len(errors) > 1 else _in_one_line(errors[0])
     if len(errors) > MAX_ERRORS:
         detail = f"{len(errors)} errors, of which the first {MAX_ERRORS} are listed; nothing was changed."
     return Problem(400, detail, type=INVALID, errors=errors[:MAX_ERRORS])
+
+
+def _in_one_line(error: FieldError) -> str:
+    """The error with its place, for logs that keep nothing but the detail."""
+    place = "" if error.index is None else f"item {error.index}"
+    return ": ".join(part for part in (", ".join(filter(None, (place, error.field))), error.message) if part)
 
 
 def respond(problem: Problem) -> HttpResponse:
@@ -113,9 +121,23 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     return respond(problem)
 
 
+@csrf_exempt
 def not_found(request: HttpRequest) -> HttpResponse:
-    """The answer for every path below /api/ that is no route."""
-    return respond(Problem(404, f"There is no route {request.path[:200]}"))
+    """The answer for every path below /api/ that is no route, whatever the method.
+
+    Exempt because nothing is done here: the middleware would answer a POST without a session by a page about cookies.
+    """
+    path = request.path_info
+    meant = path.rstrip("/")
+    hint = f"; did you mean {meant[:200]}?" if meant != path and _is_route(meant) else ". docs/api.md lists all."
+    return respond(Problem(404, f"There is no route {path[:200]}{hint}"))
+
+
+def _is_route(path: str) -> bool:
+    try:
+        return resolve(path).func is not not_found
+    except Resolver404:
+        return False
 
 
 def _as_problem(error: Exception) -> Problem | None:
@@ -143,7 +165,10 @@ def _from_drf(error: exceptions.APIException) -> Problem:
         headers["WWW-Authenticate"] = challenge
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait))
-    return Problem(error.status_code, str(error.detail), headers=headers)
+    detail = str(error.detail)
+    if isinstance(error, exceptions.NotAuthenticated):
+        detail = "No credentials were given: send the header Authorization: Bearer <token>."
+    return Problem(error.status_code, detail, headers=headers)
 
 
 def _from_domain(error: Exception) -> Problem | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from django.http import HttpResponse
+from django.urls import reverse
 from rest_framework.request import Request
 
 from dispatcher import queries, queues
@@ -58,13 +59,22 @@ class QueuesView(ApiView):
         queue = queues.create(
             wanted.name, policy=wanted.policy, description=wanted.description, actor=self.actor, now=self.now
         )
-        return answer(_document(queue), status=201)
+        return answer(_document(queue), status=201, headers={"Location": reverse("api:queue", args=[queue.name])})
 
 
 class QueueView(ApiView):
     """``/queues/{name}``."""
 
     body_required = True
+
+    def get(self, request: Request, name: str) -> HttpResponse:
+        """The queue with its depth and rates, as in the list."""
+        known_params(request.query_params)
+        known_name(name)
+        row = next((row for row in queries.queues(self.now) if row["name"] == name), None)
+        if row is None:
+            raise queues.UnknownQueue(name)
+        return answer(row)
 
     def patch(self, _request: Request, name: str) -> HttpResponse:
         """Change the policy or the description."""

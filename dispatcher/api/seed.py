@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from django.http import HttpResponse
+from django.urls import reverse
 from rest_framework.request import Request
 
 from dispatcher import lifecycle, node_registry
@@ -105,7 +106,9 @@ class TaskRoute(ApiView):
         task = Task.objects.filter(pk=made.task_id).only("state").first()
         state = task.state_word if task is not None else "deleted"
         return answer(
-            {"taskId": wanted.task_id, "id": str(made.task_id), "state": state}, status=200 if made.existing else 201
+            {"taskId": wanted.task_id, "id": str(made.task_id), "state": state},
+            status=200 if made.existing else 201,
+            headers={"Location": reverse("api:task", args=[made.task_id])},
         )
 
 
@@ -165,7 +168,11 @@ class ResultRoute(NodeRoute):
         if verdict == "unknown":
             raise Problem(404, f"There is no task {task_id[:40]!r}.")
         if verdict == "superseded":
-            raise Problem(409, "This result does not count: the task is no longer this node's.", type=STATE_CONFLICT)
+            raise Problem(
+                409,
+                "This result does not count: the task has ended otherwise, or another attempt has it.",
+                type=STATE_CONFLICT,
+            )
         return answer({"taskId": said.task_id, "verdict": verdict})
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import Annotated, Final, get_type_hints
 
 import msgspec
@@ -22,6 +21,7 @@ from dispatcher.api.validation import (
     text_error,
     time_error,
     type_name_error,
+    unknown_field,
 )
 from dispatcher.conf import conf
 from dispatcher.lifecycle import TaskSpec
@@ -31,6 +31,8 @@ MAX_BACKOFF_SECONDS: Final = 7 * 86400.0
 MAX_KEY_CHARS: Final = 128
 
 _NULL: Final = msgspec.Raw(b"null")
+#: Stands in for a type that is missing or wrong while the rest of the item is looked at.
+_SOME_TYPE: Final = msgspec.Raw(b'"t"')
 
 TypeName = Annotated[str, Meta(min_length=1, max_length=200)]
 _Time = Annotated[datetime, Meta(tz=True)]
@@ -69,6 +71,7 @@ class Batch(msgspec.Struct, frozen=True):
     is_single: bool
 
 
+_encode = msgspec.json.Encoder().encode
 _one = msgspec.json.Decoder(TaskInput)
 _many = msgspec.json.Decoder(list[TaskInput])
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -90,8 +93,8 @@ def parse(body: bytes, *, key: str | None, now: datetime) -> Batch:
         raise Problem(400, "The body is empty.")
     items = _list_in(body)
     if items is None:
-        return Batch(_checked([_decode_one(body)], key, now, is_single=True), is_single=True)
-    return Batch(_checked(_decode_many(items), key, now, is_single=False), is_single=False)
+        return Batch(_checked([_decode_one(body, now)], key, now, is_single=True), is_single=True)
+    return Batch(_checked(_decode_many(items, now), key, now, is_single=False), is_single=False)
 
 
 def specs_of(items: Sequence[TaskInput], now: datetime) -> list[TaskSpec]:
@@ -182,18 +185,18 @@ def _list_in(body: bytes) -> msgspec.Raw | bytes | None:
     return members["tasks"]
 
 
-def _decode_one(body: bytes) -> TaskInput:
+def _decode_one(body: bytes, now: datetime) -> TaskInput:
     try:
         return _one.decode(body)
     except msgspec.ValidationError as error:
-        raise invalid([FieldError(message, field) for field, message in _complaints(body, error)]) from None
+        raise invalid([FieldError(message, field) for field, message in _complaints(body, error, now)]) from None
 
 
-def _decode_many(items: msgspec.Raw | bytes) -> list[TaskInput]:
+def _decode_many(items: msgspec.Raw | bytes, now: datetime) -> list[TaskInput]:
     try:
         tasks = _many.decode(items)
     except msgspec.ValidationError as error:
-        raise _problem_of(items, error) from None
+        raise _problem_of(items, error, now) from None
     _check_number(len(tasks))
     return tasks
 
@@ -205,8 +208,8 @@ def _check_number(number: int) -> None:
         raise Problem(413, f"{number} tasks in one request; the most is {conf().max_submit_tasks}.")
 
 
-def _problem_of(items: msgspec.Raw | bytes, error: msgspec.ValidationError) -> Problem:
-    """Every bad item of a list that did not decode."""
+def _problem_of(items: msgspec.Raw | bytes, error: msgspec.ValidationError, now: datetime) -> Problem:
+    """Every bad item of a list that did not decode, for whatever reason it is bad."""
     try:
         raws = _raw_items.decode(items)
     except msgspec.ValidationError:
@@ -215,30 +218,34 @@ def _problem_of(items: msgspec.Raw | bytes, error: msgspec.ValidationError) -> P
     errors = []
     for index, raw in enumerate(raws):
         try:
-            _one.decode(raw)
+            found = errors_of(_one.decode(raw), now)
         except msgspec.ValidationError as complaint:
-            errors += [FieldError(message, field, index) for field, message in _complaints(raw, complaint)]
+            found = _complaints(raw, complaint, now)
+        errors += [FieldError(message, field, index) for field, message in found]
     return invalid(errors)
 
 
-def _complaints(raw: msgspec.Raw | bytes, error: msgspec.ValidationError) -> list[tuple[str, str]]:
-    """Everything that the types find wrong with one item: msgspec itself stops at the first."""
+def _complaints(raw: msgspec.Raw | bytes, error: msgspec.ValidationError, now: datetime) -> list[tuple[str, str]]:
+    """Everything that is wrong with one item that did not decode: msgspec itself stops at the first."""
     try:
         members = _raw_object.decode(raw)
     except msgspec.ValidationError:
         return [explain(error)]
     found = [] if "type" in members else [("type", "is required")]
+    right = {"type": _SOME_TYPE}
     for name, value in members.items():
         decoder = _field_decoders.get(name)
         if decoder is None:
-            close = get_close_matches(name, _field_decoders, n=1)
-            found.append((name[:200], "unknown field" + (f"; did you mean {close[0]}?" if close else "")))
+            found.append((name[:200], unknown_field(name, _field_decoders)))
             continue
         try:
             decoder.decode(value)
         except msgspec.ValidationError as complaint:
             path, message = explain(complaint)
             found.append((f"{name}{path if path.startswith('[') else path and '.' + path}", message))
+        else:
+            right[name] = value
+    found += errors_of(_one.decode(_encode(right)), now)
     return found or [explain(error)]
 
 

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from dispatcher import lifecycle, queries
 from dispatcher.api import json_guard, task_input
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
-from dispatcher.api.views import ApiView, NoFields, answer, known_params, page_limit, whole_number
+from dispatcher.api.views import ApiView, NoFields, answer, given_once, known_params, page_limit, whole_number
 from dispatcher.models import Task
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.models.task import parse_task_id
@@ -49,7 +49,7 @@ class TasksView(ApiView):
 
     def get(self, request: Request) -> HttpResponse:
         """A page of the tasks that match the filters."""
-        params = request.query_params
+        params = given_once(request.query_params, "after", "limit")
         page = queries.task_page(_filters(params), after=_cursor(params), limit=page_limit(params))
         return answer({"tasks": page["rows"], "next": page["next"]})
 
@@ -100,13 +100,14 @@ class CancelTaskView(ApiView):
     def post(self, _request: Request, task_id: str) -> HttpResponse:
         """End a waiting task now (200), or ask the node that has it (202). 409 if it has ended."""
         self.read(_no_fields)
-        done = lifecycle.cancel([_task_id(task_id)], actor=self.actor, now=self.now)
+        number = _task_id(task_id)
+        done = lifecycle.cancel([number], actor=self.actor, now=self.now)
         if done.unknown:
             raise Problem(404, _NO_SUCH_TASK)
         if done.too_late:
             raise Problem(409, "The task has ended already.", type=STATE_CONFLICT)
         outcome, status = ("requested", 202) if done.requested else ("cancelled", 200)
-        return answer({"id": task_id, "outcome": outcome}, status=status)
+        return answer({"id": str(number), "outcome": outcome}, status=status)
 
 
 class RetryTaskView(ApiView):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
@@ -13,7 +15,7 @@ import msgspec
 _NAME: Final = re.compile(r"\w[\w.:@+-]*\Z")
 _TYPE_NAME: Final = re.compile(r"\w[\w.:@+/-]*\Z")
 
-_PATH: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
+_PATH: Final = re.compile(r" - at (?P<key>`key` in )?`(?P<path>[^`]*)`$")
 
 _BOUND: Final = re.compile(r"Expected `(?P<kind>[^`]+)`(?P<length> of length)? (?P<sign><=|>=|<|>) (?P<limit>[^ ]+)")
 _COMPARED: Final = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
@@ -28,6 +30,8 @@ _KINDS: Final = {
     "null": "null",
     "datetime": "a time",
 }
+#: A value that came is a float only if it has a point or an exponent.
+_CAME: Final = _KINDS | {"float": "a decimal number"}
 
 #: No time before or after is taken: databases and clocks disagree about the far ends of the calendar.
 EARLIEST_YEAR: Final = 2000
@@ -64,36 +68,58 @@ def time_error(moment: datetime, now: datetime) -> str:
     return ""
 
 
-def explain(error: msgspec.ValidationError) -> tuple[str, str]:
-    """(field, message) of a complaint, such as ("labels.gpu", "must be text, not a whole number")."""
+def unknown_field(name: str, known: Iterable[str]) -> str:
+    """The complaint about a field that does not exist, with what may have been meant."""
+    known = list(known)
+    if close := get_close_matches(name, known, n=1):
+        return f"unknown field; did you mean {close[0]}?"
+    return f"unknown field; this route takes {', '.join(known) or 'none'}"
+
+
+def explain(error: msgspec.ValidationError, known: Iterable[str] = ()) -> tuple[str, str]:
+    """(field, message) of a complaint, such as ("tags[2]", "must be text, not a whole number").
+
+    ``known``: the fields of the outermost object, where unknown ones are errors.
+    """
     text = str(error)
     found = _PATH.search(text)
-    field = ""
+    field = inner = ""
     if found is not None:
         text = text[: found.start()]
+        # msgspec does not say which member of a mapping it means.
+        inner = "a name in it " if found["key"] else "a value in it " if found["path"].endswith("[...]") else ""
         field = found["path"].removeprefix("$").removeprefix(".").replace("[...]", "")
     if text.startswith("Object contains unknown field `"):
-        return _joined(field, text.split("`")[1]), "unknown field"
+        name = text.split("`")[1]
+        return _joined(field, name), unknown_field(name, known)
     if text.startswith("Object missing required field `"):
         return _joined(field, text.split("`")[1]), "is required"
-    return field[:200], _in_words(text)
+    return field[:200], inner + _in_words(text)
 
 
 def _in_words(text: str) -> str:
     """msgspec's complaint about a value, without its names for types; what is not known here stays as it is."""
     if found := _BOUND.fullmatch(text):
-        kind = found["kind"] if found["length"] else ""
-        noun = {"": "", "str": " characters long", "array": " items long", "object": " members large"}.get(kind, "")
-        return f"must be {_COMPARED[found['sign']]} {found['limit']}{noun}"
+        return _bound_in_words(found["kind"] if found["length"] else "", found["sign"], found["limit"])
     if found := _KIND.fullmatch(text):
-        return f"must be {_kinds(found['wanted'])}, not {_kinds(found['got'])}"
-    if text.startswith("Invalid RFC3339"):
+        return f"must be {_kinds(found['wanted'], _KINDS)}, not {_kinds(found['got'], _CAME)}"
+    if text.startswith("Invalid RFC3339") or text.endswith("with a timezone component"):
         return "must be a time with its zone, such as 2026-11-24T02:00:00Z"
     return text[:1].lower() + text[1:300]
 
 
-def _kinds(names: str) -> str:
-    return " or ".join(_KINDS.get(name, name) for name in names.split(" | "))
+def _bound_in_words(sized: str, sign: str, limit: str) -> str:
+    """``sized``: the kind of what has a length; "" for a number."""
+    if sized and (sign, limit) == (">=", "1"):
+        return "must not be empty"
+    amount = f"{_COMPARED[sign]} {limit.removesuffix('.0')}"
+    if sized in ("array", "object"):
+        return f"must hold {amount} {'items' if sized == 'array' else 'members'}"
+    return f"must be {amount}{' characters long' if sized == 'str' else ''}"
+
+
+def _kinds(names: str, words: dict[str, str]) -> str:
+    return " or ".join(words.get(name, name) for name in names.split(" | "))
 
 
 def _joined(path: str, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
+from django.views import View
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -34,6 +35,8 @@ class ApiView(APIView):
     """Base of all routes. ``body_required`` False: methods with a body may also come without one."""
 
     body_required = False
+    #: Not OPTIONS: there is nothing to tell, and ``Allow`` shall name what works.
+    http_method_names = [name for name in View.http_method_names if name != "options"]
     #: The request as Django knows it; DRF wraps it in one of its own.
     http: HttpRequest
 
@@ -64,7 +67,7 @@ class ApiView(APIView):
         try:
             return decoder.decode(body)
         except msgspec.ValidationError as error:
-            field, message = explain(error)
+            field, message = explain(error, known=_fields_of(decoder))
             raise invalid([FieldError(message, field)]) from None
         except msgspec.DecodeError as error:
             raise Problem(400, f"The body is not valid JSON: {error}.") from None
@@ -108,6 +111,17 @@ def known_params(params: QueryDict, *names: str) -> QueryDict:
     for name in params:
         if name not in names:
             raise invalid([FieldError(f"unknown parameter; this route takes {', '.join(names) or 'none'}", name[:100])])
+    return given_once(params, *names)
+
+
+def given_once(params: QueryDict, *names: str) -> QueryDict:
+    """``params``, once it is sure that they hold each of these names at most once."""
+    for name in names:
         if len(params.getlist(name)) > 1:
             raise invalid([FieldError("may be given only once", name)])
     return params
+
+
+def _fields_of(decoder: msgspec.json.Decoder[Any]) -> list[str]:
+    """What the object may hold that the decoder reads, as the members are called in JSON."""
+    return [field.encode_name for field in msgspec.structs.fields(decoder.type)]

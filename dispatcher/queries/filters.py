@@ -51,14 +51,15 @@ class TaskFilters:
         Names in ``ignore`` are for the caller. Raises ``FilterError`` for an unknown name and for a value that makes
         no sense. Empty values mean no filter, as an empty field of a form does.
         """
-        ignored = frozenset(ignore)
+        ignored = tuple(ignore)
         given: dict[str, list[str]] = {}
         for name in params:
             if name in ignored:
                 continue
             if name not in NAMES:
                 close = get_close_matches(name, NAMES, n=1)
-                raise FilterError(name, "unknown parameter" + (f"; did you mean {close[0]!r}?" if close else ""))
+                hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join((*NAMES, *ignored))}"
+                raise FilterError(name, f"unknown parameter; {hint}")
             given[name] = _values(name, params)
         return cls(
             states=frozenset(_state(word) for word in given.get("state", [])),

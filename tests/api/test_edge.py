@@ -116,6 +116,44 @@ def test_what_is_no_route_is_a_problem_document(
     assert answer.is_problem
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/api/v1/tasks/", "did you mean /api/v1/tasks?"),
+        ("/api/v1/queues/night/pause/", "did you mean /api/v1/queues/night/pause?"),
+        ("/task/", "did you mean /task?"),
+        ("/result//", "did you mean /result?"),
+        ("/api/v1/nodes/n-1/explode", "docs/api.md"),
+        ("/api/v1/nothing/", "docs/api.md"),
+        ("/api/", "docs/api.md"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_what_is_no_route_needs_no_cookie_to_be_told_so(operator: Caller, method: str, path: str, hint: str) -> None:
+    for caller in (Caller(operator.token, check_csrf=True), Caller(check_csrf=True)):
+        answer = caller.send(method, path, {})
+        assert (answer.status, answer.is_problem) == (404, True)
+        assert hint in answer.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_only_read(path: str) -> None:
+    answer = Caller(check_csrf=True).post(path, {})
+    assert (answer.status, answer.is_problem, answer.headers["Allow"]) == (405, True, "GET, HEAD")
+
+
+def test_allow_names_what_works(operator: Caller) -> None:
+    for path in (TASKS, "/task", "/api/v1/queues/default"):
+        allowed = Answer(operator.generic("OPTIONS", path)).headers["Allow"].split(", ")
+        assert allowed
+        for method in allowed:
+            assert operator.send(method, path, {}).status != 405
+
+
+def test_who_brings_no_credentials_is_told_how(nobody: Caller) -> None:
+    assert "Authorization: Bearer" in nobody.read(TASKS).json["detail"]
+
+
 @pytest.mark.parametrize("path", ["/api/v1/tasks", "/task"])
 def test_a_host_that_is_not_ours(operator: Caller, path: str) -> None:
     answer = Answer(operator.get(path, HTTP_HOST="evil.example"))

@@ -167,7 +167,10 @@ def test_damaged_documents_are_judged_by_the_rules(body: bytes, changes: list[tu
         (b"\xef\xbb\xbf{}", "byte order mark"),
         (b"", "valid JSON"),
         (b"{} {}", "valid JSON"),
-        (b'{"a":1', "levels"),
+        # Nothing is said of depth where a bracket is only missing.
+        (b'{"a":1', "truncated"),
+        (b'{"a":1}}', "trailing"),
+        (b"[" * 20 + b"[" * 20 + b"]" * 20, "truncated"),
     ],
 )
 def test_what_is_refused(body: bytes, word: str) -> None:

@@ -66,6 +66,20 @@ class TestQueues:
         rows = {row["name"]: row for row in viewer.read("/api/v1/queues").json["queues"]}
         assert rows["night"]["depth"] == 1
 
+    def test_one(self, operator: Caller, viewer: Caller) -> None:
+        where = operator.post("/api/v1/queues", {"name": "a+b:c@d"}).headers["Location"]
+        make_task(queue="a+b:c@d", now=now())
+        row = viewer.read(where).json
+        assert [row] == viewer.read("/api/v1/queues").json["queues"]
+        assert (row["name"], row["depth"]) == ("a+b:c@d", 1)
+        assert viewer.read("/api/v1/queues/nowhere").status == 404
+
+    def test_a_misspelt_field_is_guessed(self, operator: Caller) -> None:
+        make_queue("night")
+        for path, field, meant in (("queues", "polciy", "policy"), ("queues/night/pause", "resaon", "reason")):
+            answer = operator.post(f"/api/v1/{path}", {"name": "q", field: "x"} if path == "queues" else {field: "x"})
+            assert f"did you mean {meant}?" in answer.json["detail"]
+
     def test_lists_take_no_parameters(self, viewer: Caller) -> None:
         for path in ("queues", "nodes", "counts"):
             assert viewer.read(f"/api/v1/{path}", order="name").fields == [(None, "order")]

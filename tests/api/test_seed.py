@@ -32,6 +32,7 @@ def test_a_task_from_submission_to_result(operator: Caller, worker: Caller) -> N
     submitted = operator.post("/task", {"taskId": "order-7", "payload": {"n": 7}})
     assert (submitted.status, submitted.json["taskId"], submitted.json["state"]) == (201, "order-7", "queued")
     task_id = int(submitted.json["id"])
+    assert operator.read(submitted.headers["Location"]).json["id"] == submitted.json["id"]
     assert Task.objects.select_related("lane").get(pk=task_id).lane.type == "task"
 
     registered = worker.post("/register", {"nodeId": "node-1", "url": "http://127.0.0.1:3001", "capacity": 3})

@@ -190,6 +190,34 @@ def test_bounds_of_single_fields(operator: Caller, field: str, value: Any) -> No
     assert nothing_stored()
 
 
+def test_every_bad_item_is_named_whatever_is_wrong_with_it(operator: Caller) -> None:
+    items = [
+        {"type": "t"},
+        {"type": "t", "queue": "no queue", "payload": "x" * 300_000},
+        {"type": "t", "priority": 101},
+        {"queue": "no queue", "priority": 101, "deadline": "1999-01-01T00:00:00Z"},
+    ]
+    answer = operator.post(TASKS, items)
+    assert answer.status == 400
+    assert answer.fields == [
+        (1, "queue"), (1, "payload"), (2, "priority"), (3, "type"), (3, "priority"), (3, "queue"), (3, "deadline"),
+    ]  # fmt: skip
+    assert nothing_stored()
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({}, "type: is required"),
+        ([{"type": "t"}, {"type": "t", "priority": 101}], "item 1, priority: must be at most 100"),
+        ([{"type": "t"}, 5], "item 1: must be an object, not a whole number"),
+        (5, "must be an object, not a whole number"),
+    ],
+)
+def test_the_detail_alone_says_what_is_wrong(operator: Caller, body: Any, detail: str) -> None:
+    assert operator.post(TASKS, body).json["detail"] == detail
+
+
 def test_at_most_a_hundred_errors_are_listed(operator: Caller) -> None:
     answer = operator.post(TASKS, [{"type": ""}] * 250)
     assert len(answer.fields) == 100

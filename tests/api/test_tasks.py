@@ -85,13 +85,15 @@ class TestList:
             ({"limit": "9" * 5000}, "limit"),
             ({"after": "x"}, "after"),
             ({"after": "-1"}, "after"),
+            ({"after": ["1", "2"]}, "after"),
+            ({"limit": ["1", "2"]}, "limit"),
             ({"created_after": "yesterday"}, "created_after"),
             ({"created_after": "2026-01-01T00:00:00"}, "created_after"),
             ({"retry_of": "10" * 30}, "retry_of"),
             ({"tag": "a\x00"}, "tag"),
         ],
     )
-    def test_parameters_that_make_no_sense_are_named(self, viewer: Caller, params: dict[str, str], field: str) -> None:
+    def test_parameters_that_make_no_sense_are_named(self, viewer: Caller, params: dict[str, Any], field: str) -> None:
         answer = viewer.read(TASKS, **params)
         assert (answer.status, answer.is_problem) == (400, True)
         assert answer.fields == [(None, field)]
