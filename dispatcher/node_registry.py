@@ -207,7 +207,7 @@ def _want(
     changed = []
     with transaction.atomic():
         for node in Node.objects.select_for_update().filter(pk__in=[node.pk for node in nodes]):
-            if node.intent == intent and not (intent == NodeIntent.RUN and node.breaker != BreakerState.CLOSED):
+            if node.intent == intent and not (intent == NodeIntent.RUN and _is_set_aside(node, now)):
                 continue
             node.intent, node.intent_reason = intent, reason[:200]
             if intent == NodeIntent.RUN:
@@ -216,6 +216,11 @@ def _want(
             Change.objects.append(event(node_id=node.pk, name=node.name, reason=reason), now=now, actor=actor)
             changed.append(node)
     return changed
+
+
+def _is_set_aside(node: Node, now: datetime) -> bool:
+    """Whether a node that is wanted gets no work for what it did: there is something to forgive."""
+    return node.breaker != BreakerState.CLOSED or (node.held_until is not None and node.held_until > now)
 
 
 def _detect(

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
 
 from dispatcher.conf import conf
 from dispatcher.models import Change, EngineProcess, FeedCursor, IdempotencyKey, MinuteRollup
+from dispatcher.models.by_time import first_id_since
 from dispatcher.rollups.folding import CURSOR
 
 #: Rows deleted per kind and pass.
@@ -25,17 +25,22 @@ def prune_companions(*, now: datetime) -> bool:
     audit trail and stay longer.
     """
     settings = conf()
-    passed = FeedCursor.objects.filter(name=CURSOR).values_list("position", flat=True).first() or 0
-    old_feed = Q(actor="", at__lt=now - timedelta(days=settings.keep_feed_days))
-    old_audit = Q(at__lt=now - timedelta(days=settings.keep_audit_days))
     return any(
         [
-            _delete(Change.objects.filter(old_feed | old_audit, id__lt=passed).order_by("id")),
+            _delete(_feed_before(now - timedelta(days=settings.keep_feed_days)).filter(actor="")),
+            _delete(_feed_before(now - timedelta(days=settings.keep_audit_days))),
             _delete(MinuteRollup.objects.filter(minute__lt=now - timedelta(days=settings.keep_rollup_days))),
             _delete(IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=settings.keep_idempotency_days))),
             _delete(EngineProcess.objects.filter(last_seen_at__lt=now - ENGINE_GONE)),
         ]
     )
+
+
+def _feed_before(moment: datetime) -> models.QuerySet[Change]:
+    """Changes before then that the roll-ups have passed. Bounded by id: looking at times would read the whole feed."""
+    passed = FeedCursor.objects.filter(name=CURSOR).values_list("position", flat=True).first() or 0
+    first_kept = first_id_since(Change.objects.all(), "at", moment, newest=passed)
+    return Change.objects.filter(id__lt=min(passed, first_kept), at__lt=moment).order_by("id")
 
 
 def _delete(rows: models.QuerySet[Any]) -> bool:

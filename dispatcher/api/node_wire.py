@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import cast
 
 import msgspec
@@ -14,6 +15,7 @@ from dispatcher.api.authentication import EnrollingNodeAuthentication, NodeAuthe
 from dispatcher.api.permissions import IsNode
 from dispatcher.api.views import ApiView, answer
 from dispatcher.models import Credential, Node
+from dispatcher.models.clock import database_now
 from workers import protocol
 
 _register = msgspec.json.Decoder(protocol.Register)
@@ -39,7 +41,16 @@ class NodeRoute(ApiView):
         return cast("Node", self.credential.node)
 
 
-class RegisterView(NodeRoute):
+class LeaseRoute(NodeRoute):
+    """Base of the routes that renew a node's lease."""
+
+    @property
+    def now(self) -> datetime:
+        """The time of this request on the clock that leases are measured by."""
+        return database_now()
+
+
+class RegisterView(LeaseRoute):
     """``/nodes/register``: the node's program has started. With an enrolment token the node is let in first."""
 
     authentication_classes = (EnrollingNodeAuthentication,)
@@ -52,7 +63,7 @@ class RegisterView(NodeRoute):
         return answer(node_registry.registered(node, credential=credential))
 
 
-class HeartbeatView(NodeRoute):
+class HeartbeatView(LeaseRoute):
     """``/nodes/heartbeat``: the node lives. 409 asks it to register first."""
 
     def post(self, _request: Request) -> HttpResponse:

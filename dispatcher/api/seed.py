@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from dispatcher import lifecycle, node_registry
 from dispatcher.api import json_guard, node_intake, task_input
 from dispatcher.api.authentication import EnrollingNodeAuthentication
-from dispatcher.api.node_wire import NodeRoute
+from dispatcher.api.node_wire import LeaseRoute, NodeRoute
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
 from dispatcher.api.views import ApiView, answer
 from dispatcher.conf import conf
@@ -112,7 +112,7 @@ class TaskRoute(ApiView):
         )
 
 
-class RegisterRoute(NodeRoute):
+class RegisterRoute(LeaseRoute):
     """``POST /register``."""
 
     authentication_classes = (EnrollingNodeAuthentication,)
@@ -142,7 +142,7 @@ class RegisterRoute(NodeRoute):
         return answer(body)
 
 
-class HeartbeatRoute(NodeRoute):
+class HeartbeatRoute(LeaseRoute):
     """``POST /heartbeat``."""
 
     def post(self, _request: Request) -> HttpResponse:

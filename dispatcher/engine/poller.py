@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
 import msgspec
@@ -46,12 +46,20 @@ class Poller(Loop):
     def __init__(self) -> None:
         super().__init__(interval=conf().poll_seconds)
         self._clients: dict[int, StatusClient] = {}
+        #: Nodes that are being asked, or wait for a thread.
+        self._asked: set[int] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="poll")
 
     def run_once(self, now: datetime) -> bool:
-        """Ask every node that may hold something, a few at a time; a node that does not answer holds up no other."""
-        nodes = list(Node.objects.filter(is_tutorial=False).exclude(boot_id="").exclude(state=NodeState.OFFLINE))
-        list(self._threads.map(self._poll, nodes))
+        """Ask every node that may hold something, a few at a time.
+
+        A pass ends when the next is due at the latest and leaves out who is still being asked: were it to wait for many
+        nodes that hang, the watchdog would take the loop for stuck.
+        """
+        nodes = Node.objects.filter(is_tutorial=False).exclude(boot_id="").exclude(state=NodeState.OFFLINE)
+        fresh = [node for node in nodes if node.pk not in self._asked]
+        self._asked.update(node.pk for node in fresh)
+        wait([self._threads.submit(self._poll, node) for node in fresh], timeout=conf().poll_seconds)
         return False
 
     def close(self) -> None:
@@ -71,6 +79,7 @@ class Poller(Loop):
         except Exception:
             logger.exception("node %s: status could not be taken in", node.name)
         finally:
+            self._asked.discard(node.pk)
             connection.close()
 
     def _client(self, node: Node) -> StatusClient:

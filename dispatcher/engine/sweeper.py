@@ -13,6 +13,7 @@ from dispatcher import events, lifecycle, node_registry
 from dispatcher.conf import conf
 from dispatcher.engine.loop import Loop
 from dispatcher.models import Change, Node
+from dispatcher.models.clock import database_now
 from dispatcher.scheduling import health
 from dispatcher.states import NodeIntent, NodeState
 
@@ -28,7 +29,7 @@ class Sweeper(Loop):
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """``monotonic`` tells a pause of our own from silence of the nodes."""
-        super().__init__(interval=conf().sweep_seconds)
+        super().__init__(interval=conf().sweep_seconds, clock=database_now)
         self._monotonic = monotonic
         self._memory: health.HealthMemory | None = None
         self._is_holding = False

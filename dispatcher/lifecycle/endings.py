@@ -7,11 +7,12 @@ ended. So the success of an attempt that was given up as lost is still welcome w
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 import msgspec
-from django.db import transaction
+from django.db import connection, transaction
 
 from dispatcher.conf import conf
 from dispatcher.events import TaskChange, TasksChanged
@@ -22,6 +23,7 @@ from dispatcher.states import ACTIVE, WAITING, AttemptOutcome, TaskState
 
 ACTIVE_STATES = sorted(state.value for state in ACTIVE)
 
+_task_id = attrgetter("task_id")
 _UNCOUNTED = frozenset({AttemptOutcome.RELEASED, AttemptOutcome.REJECTED})
 _CRASHES = frozenset({AttemptOutcome.CRASHED, AttemptOutcome.LOST})
 
@@ -45,6 +47,16 @@ class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool = False
 
 
+def lock_in_order(task_ids: Iterable[int]) -> None:
+    """Lock these tasks for this transaction, by ascending id.
+
+    Whoever locks several waits for them in this order: two that took the same tasks in different orders would wait for
+    each other.
+    """
+    if connection.features.has_select_for_update:
+        list(Task.objects.select_for_update().filter(id__in=list(task_ids)).order_by("id").values_list("id"))
+
+
 def succeed(successes: Sequence[Success], *, node_id: int, run_ms: dict[int, float], now: datetime) -> set[int]:
     """→ succeeded, with the result, in one transaction. Returns the ids for which this was the first result.
 
@@ -56,7 +68,9 @@ def succeed(successes: Sequence[Success], *, node_id: int, run_ms: dict[int, flo
     with transaction.atomic():
         moved = [
             (TaskState.RUNNING, row)
-            for row in statements().succeed(successes, node_id=node_id, now=now, states=ACTIVE_STATES)
+            for row in statements().succeed(
+                sorted(successes, key=_task_id), node_id=node_id, now=now, states=ACTIVE_STATES
+            )
         ]
         if len(moved) < len(successes):
             late = _lost_before(successes, {row.id for _, row in moved}, node_id)

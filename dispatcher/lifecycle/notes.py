@@ -24,11 +24,13 @@ _Key = tuple[int, int]
 def record_notes(
     progress: Sequence[protocol.Progress], logs: Sequence[protocol.LogLine], *, node_id: int, now: datetime
 ) -> None:
-    """Keep the latest progress and all new lines of attempts that are, or were, this node's; drop the rest."""
+    """Keep the latest progress of attempts that are this node's, and all new lines of those that are, or were."""
     if not progress and not logs:
         return
-    own = _own([*progress, *logs], node_id)
-    _record_progress([item for item in progress if _key(item) in own], now)
+    current = _current([*progress, *logs], node_id)
+    # A task has one progress, that of its current attempt: late words of an earlier one must not take its place.
+    _record_progress([item for item in progress if _key(item) in current], now)
+    own = current | _ended({_key(line) for line in logs} - current, node_id)
     _record_logs([line for line in logs if _key(line) in own and 1 <= line.n <= conf().max_log_lines], now)
 
 
@@ -36,14 +38,19 @@ def _key(item: protocol.Progress | protocol.LogLine) -> _Key:
     return (parse_task_id(item.task_id) or -1, item.attempt)
 
 
-def _own(items: Iterable[protocol.Progress | protocol.LogLine], node_id: int) -> set[_Key]:
-    """Which of the named attempts are the node's: current ones, or ended ones that are on record."""
+def _current(items: Iterable[protocol.Progress | protocol.LogLine], node_id: int) -> set[_Key]:
+    """Which of the named attempts are the latest of their task, and the node's."""
     named = {_key(item) for item in items}
     ids = {task_id for task_id, _ in named}
-    own = set(Task.objects.filter(pk__in=ids, node_id=node_id).values_list("pk", "attempt"))
-    if named - own:
-        own |= set(Attempt.objects.filter(task_id__in=ids, node_id=node_id).values_list("task_id", "number"))
-    return named & own
+    return named & set(Task.objects.filter(pk__in=ids, node_id=node_id).values_list("pk", "attempt"))
+
+
+def _ended(named: set[_Key], node_id: int) -> set[_Key]:
+    """Which of these attempts are on record as ended ones of the node."""
+    if not named:
+        return set()
+    ids = {task_id for task_id, _ in named}
+    return named & set(Attempt.objects.filter(task_id__in=ids, node_id=node_id).values_list("task_id", "number"))
 
 
 def _record_progress(items: Sequence[protocol.Progress], now: datetime) -> None:
@@ -75,6 +82,7 @@ def _record_logs(lines: Sequence[protocol.LogLine], now: datetime) -> None:
     chunks: dict[_Key, list[protocol.LogLine]] = {}
     for line in lines:
         chunks.setdefault(_key(line), []).append(line)
+    chunks = _without_stored(chunks)
     if not chunks:
         return
     now_ms = now.timestamp() * 1000
@@ -102,6 +110,28 @@ def _record_logs(lines: Sequence[protocol.LogLine], now: datetime) -> None:
         LogChunk.objects.bulk_create(rows, ignore_conflicts=True)
         facts = [(row.task_id, row.attempt, row.first_n, row.last_n) for row in rows]
         Change.objects.append(TasksLogged(rows=facts), now=now)
+
+
+def _without_stored(chunks: dict[_Key, list[protocol.LogLine]]) -> dict[_Key, list[protocol.LogLine]]:
+    """The chunks without lines that came before in a chunk of the same beginning.
+
+    A node that got no answer sends its lines again, and those written since in the same chunk: only the new ones are
+    to be added, under a number of their own.
+    """
+    pending = dict(chunks)
+    fresh: dict[_Key, list[protocol.LogLine]] = {}
+    while pending:
+        stored = {
+            (task_id, attempt, first_n): last_n
+            for task_id, attempt, first_n, last_n in LogChunk.objects.filter(
+                task_id__in={task_id for task_id, _ in pending}, first_n__in={group[0].n for group in pending.values()}
+            ).values_list("task_id", "attempt", "first_n", "last_n")
+        }
+        known = {key: group for key, group in pending.items() if (*key, group[0].n) in stored}
+        fresh |= {key: group for key, group in pending.items() if key not in known}
+        cut = {key: [line for line in group if line.n > stored[*key, group[0].n]] for key, group in known.items()}
+        pending = {key: group for key, group in cut.items() if group}
+    return fresh
 
 
 def _printable(text: str) -> str:

@@ -11,7 +11,7 @@ from django.db import transaction
 from dispatcher.conf import conf
 from dispatcher.events import ResultsRefused
 from dispatcher.lifecycle.claiming import start
-from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
+from dispatcher.lifecycle.endings import FailedAttempt, end, lock_in_order, succeed
 from dispatcher.lifecycle.notes import record_notes
 from dispatcher.models import Attempt, Change, Task
 from dispatcher.models.statements import Start, Success
@@ -49,29 +49,37 @@ def record_results(results: Sequence[protocol.TaskResult], *, node_id: int, now:
     """
     if not results:
         return []
-    ids = [parse_task_id(item.task_id) or -1 for item in results]
-    # A batch may name a task twice (a replayed outbox): the first is applied, the rest are compared afterwards.
-    successes: dict[int, Success] = {}
-    failures: dict[int, FailedAttempt] = {}
-    run_ms: dict[int, float] = {}
-    for task_id, item in zip(ids, results, strict=True):
-        if task_id < 0 or task_id in successes or task_id in failures:
-            continue
-        run_ms[task_id] = _plausible(item.run_ms)
-        if item.outcome == "succeeded":
-            successes[task_id] = _success(task_id, item, now)
-        else:
-            failures[task_id] = _failure(task_id, item)
+    named = [(parse_task_id(item.task_id) or -1, item) for item in results]
+    applied = _newest_of_each(named)
+    successes = [_success(task_id, item, now) for task_id, item in applied.items() if item.outcome == "succeeded"]
+    failures = [_failure(task_id, item) for task_id, item in applied.items() if item.outcome != "succeeded"]
+    run_ms = {task_id: _plausible(item.run_ms) for task_id, item in applied.items()}
     with transaction.atomic():
-        recorded = succeed(list(successes.values()), node_id=node_id, run_ms=run_ms, now=now)
-        recorded |= end(list(failures.values()), node_id=node_id, now=now)
-        rest = [(task_id, item) for task_id, item in zip(ids, results, strict=True) if task_id not in recorded]
+        if successes and failures:
+            lock_in_order(applied)
+        recorded = succeed(successes, node_id=node_id, run_ms=run_ms, now=now)
+        recorded |= end(failures, node_id=node_id, now=now)
+        rest = [(task_id, item) for task_id, item in named if task_id not in recorded or applied[task_id] is not item]
         others = _judge(rest, node_id, now) if rest else {}
     verdicts: list[protocol.Verdict] = []
-    for task_id, item in zip(ids, results, strict=True):
-        word = others.get((task_id, item.attempt), "duplicate") if task_id not in recorded else "recorded"
+    for task_id, item in named:
+        is_recorded = task_id in recorded and applied[task_id] is item
+        word = "recorded" if is_recorded else others[task_id, item.attempt]
         verdicts.append(protocol.Verdict(task_id=item.task_id, attempt=item.attempt, verdict=word))
     return verdicts
+
+
+def _newest_of_each(named: Sequence[tuple[int, protocol.TaskResult]]) -> dict[int, protocol.TaskResult]:
+    """By task, the item that can count; the others are compared afterwards.
+
+    A batch may name a task twice: a replayed outbox, or the ends of two attempts that were both on the node, of which
+    only the later can be the current one. Of one attempt the first word stands.
+    """
+    newest: dict[int, protocol.TaskResult] = {}
+    for task_id, item in named:
+        if task_id > 0 and (task_id not in newest or item.attempt > newest[task_id].attempt):
+            newest[task_id] = item
+    return newest
 
 
 def _success(task_id: int, item: protocol.TaskResult, now: datetime) -> Success:
@@ -127,6 +135,8 @@ def _judge(
     verdicts: dict[tuple[int, int], protocol.VerdictWord] = {}
     refused: list[tuple[int, protocol.TaskResult]] = []
     for task_id, item in rest:
+        if (task_id, item.attempt) in verdicts:
+            continue
         task, attempts = tasks.get(task_id), ended.get((task_id, item.attempt), {})
         lost = attempts.get(AttemptOutcome.LOST)
         word: protocol.VerdictWord = "superseded"

@@ -28,7 +28,8 @@ class CancelResult(msgspec.Struct, frozen=True):
 def cancel(task_ids: Sequence[int], *, actor: str, now: datetime) -> CancelResult:
     """scheduled | queued → cancelled at once; for a task that a node has, the node is asked, and may be too late."""
     with transaction.atomic():
-        tasks = list(_locked(Task.objects.filter(id__in=task_ids)))
+        # In the order of ``endings.lock_in_order``: nodes report ends of the same tasks meanwhile.
+        tasks = list(_locked(Task.objects.filter(id__in=task_ids).order_by("id")))
         waiting = [task for task in tasks if task.state in WAITING]
         active = [task for task in tasks if task.state in ACTIVE]
         Task.objects.filter(id__in=[task.pk for task in waiting], state__in=WAITING).update(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 from django.db import IntegrityError, transaction
@@ -17,6 +19,10 @@ from dispatcher.models.lanes import LaneKey, lane_ids
 from dispatcher.models.queue import DEFAULT_QUEUE, canonical_labels
 from dispatcher.models.statements import NewTask, statements
 from dispatcher.states import TERMINAL, TaskState
+
+#: How often a batch looks for its idempotency keys. Each further look follows upon a commit by someone else with one of
+#: its keys, so only as many others who send the same keys at this moment can use them up.
+_MOST_LOOKS = 5
 
 
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +72,11 @@ def submit(specs: Sequence[TaskSpec], *, submitted_by: str, now: datetime) -> li
     """
     if not specs:
         return []
-    try:
-        return _submit(specs, submitted_by, now)
-    except IntegrityError:
+    for _ in range(_MOST_LOOKS - 1):
+        with contextlib.suppress(IntegrityError):
+            return _submit(specs, submitted_by, now)
         # Someone committed one of our idempotency keys between our look and our insert: now it is there to be seen.
-        return _submit(specs, submitted_by, now)
+    return _submit(specs, submitted_by, now)
 
 
 def _submit(specs: Sequence[TaskSpec], submitted_by: str, now: datetime) -> list[Submitted]:
@@ -211,11 +217,13 @@ def _remember_keys(specs: Sequence[TaskSpec], made: Mapping[int, int], submitted
         if specs[index].idempotency_key
     ]
     if rows:
-        IdempotencyKey.objects.bulk_create(rows)
+        # Sorted: two that insert the same keys in different orders would wait for each other.
+        IdempotencyKey.objects.bulk_create(sorted(rows, key=attrgetter("key")))
 
 
 def _full_key(submitted_by: str, spec: TaskSpec) -> str:
-    return f"{submitted_by}:{spec.idempotency_key}"
+    # With the length in front, no two pairs of submitter and key look the same.
+    return f"{len(submitted_by)}:{submitted_by}:{spec.idempotency_key}"
 
 
 def _digest(spec: TaskSpec) -> str:

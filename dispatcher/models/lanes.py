@@ -26,7 +26,8 @@ _lanes: dict[int, Lane] = {}
 def lane_ids(keys: Iterable[LaneKey]) -> dict[LaneKey, int]:
     """The ids of these lanes, making those that are new. A new lane is committed with the caller's transaction."""
     found: dict[LaneKey, int] = {}
-    for key in set(keys):
+    # Sorted: two that make the same lanes in different orders would wait for each other.
+    for key in sorted(set(keys)):
         known = _ids.get(key)
         found[key] = known if known is not None else _get_or_create(key)
     return found

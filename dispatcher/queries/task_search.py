@@ -16,6 +16,7 @@ from typing import Any
 from django.db.models import Max, QuerySet
 
 from dispatcher.models import Node, Task, TaskTag
+from dispatcher.models.by_time import first_id_since
 from dispatcher.queries.counts import matching_lanes
 from dispatcher.queries.filters import TaskFilters
 from dispatcher.queries.shapes import TaskPage
@@ -108,16 +109,7 @@ class _Bounds:
 
 
 def _first_id_since(moment: datetime, newest: int) -> int:
-    """The first id created at or after ``moment``, by halving: about twenty look-ups by primary key."""
-    low, high = 1, newest + 1
-    while low < high:
-        middle = (low + high) // 2
-        row = Task.objects.filter(id__gte=middle).order_by("id").values_list("id", "created_at").first()
-        if row is None or row[1] >= moment:
-            high = middle
-        else:
-            low = row[0] + 1
-    return low
+    return first_id_since(Task.objects.all(), "created_at", moment, newest=newest)
 
 
 def _conditions(filters: TaskFilters) -> dict[str, Any] | None:

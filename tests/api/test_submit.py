@@ -287,7 +287,7 @@ def test_keys_of_different_submitters_do_not_meet(operator: Caller, admin: Calle
 def test_keys_in_a_batch(operator: Caller) -> None:
     tasks = [{"type": "t", "payload": 0}, {"type": "t", "payload": 1, "idempotency_key": "own"}]
     first = operator.post(TASKS, tasks, idempotency_key="b")
-    assert sorted(IdempotencyKey.objects.values_list("key", flat=True)) == ["otto:b#0", "otto:own"]
+    assert sorted(IdempotencyKey.objects.values_list("key", flat=True)) == ["4:otto:b#0", "4:otto:own"]
     again = operator.post(TASKS, [*tasks, {"type": "t", "payload": 2}], idempotency_key="b")
     assert again.status == 201
     assert again.json["existing"] == [0, 1]

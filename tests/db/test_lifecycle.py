@@ -65,6 +65,13 @@ def test_the_same_idempotency_key_gives_the_same_task_and_another_body_is_a_conf
     assert Task.objects.count() == 2
 
 
+def test_keys_of_submitters_whose_names_run_into_them_are_told_apart() -> None:
+    first = lifecycle.submit([TaskSpec(type="echo", idempotency_key="b:c")], submitted_by="a", now=NOW)
+    other = lifecycle.submit([TaskSpec(type="other", idempotency_key="c")], submitted_by="a:b", now=NOW)
+    assert not other[0].existing
+    assert other[0].task_id != first[0].task_id
+
+
 def test_the_same_key_twice_in_one_batch_makes_one_task() -> None:
     spec = TaskSpec(type="echo", idempotency_key="k")
     first, second = lifecycle.submit([spec, spec], submitted_by="alice", now=NOW)

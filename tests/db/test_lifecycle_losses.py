@@ -64,6 +64,22 @@ def test_a_success_after_a_reported_failure_of_the_same_attempt_does_not_count()
     assert state_of(task_id) is TaskState.SCHEDULED
 
 
+def test_the_end_of_a_lost_attempt_in_the_same_report_does_not_cost_the_result_of_the_next_one() -> None:
+    node = make_node()
+    ids = submit(2, backoff_seconds=0)
+    claim(node)
+    lifecycle.lose_held_by([node.pk], reason="silent", now=NOW)
+    lifecycle.stage(now=NOW + timedelta(seconds=1))
+    claim(node)
+    # The node could not report for a while: it has the ends of both attempts, and brings the second one twice.
+    ends = [result(ids[0], 1), result(ids[1], 1, "failed")]
+    ends += [result(ids[0], 2), result(ids[1], 2), result(ids[0], 2)]
+    assert report(node, *ends) == ["superseded", "recorded", "recorded", "recorded", "duplicate"]
+    assert [state_of(pk) for pk in ids] == [TaskState.SUCCEEDED] * 2
+    outcomes = dict(Attempt.objects.filter(number=1).order_by("id").values_list("task_id", "outcome"))
+    assert outcomes == {ids[0]: AttemptOutcome.SUPERSEDED, ids[1]: AttemptOutcome.FAILED}
+
+
 def test_a_new_start_of_a_node_loses_what_the_old_one_held() -> None:
     node = make_node()
     (task_id,) = submit()
