@@ -44,8 +44,7 @@ class NodeAdmin(SteeredAdmin):
     """Nodes make and describe themselves; here they are watched and steered."""
 
     list_display = (
-        "name", "state", "wanted", "load", "running_tasks", "last_heartbeat", "label_text", "capabilities", "breaker",
-        "version",
+        "name", "state", "wanted", "load", "running_tasks", "last_heartbeat", "label_text", "capabilities",
     )  # fmt: skip
     list_filter = ("state", "intent", "breaker", "is_tutorial")
     search_fields = ("name",)

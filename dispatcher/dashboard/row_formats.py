@@ -74,6 +74,11 @@ def slots_width(row: Any, now: datetime) -> str:
     return f"{cells(_get(row, 'slots'), _get(row, 'slots')):g}"
 
 
+def slots_box(row: Any, now: datetime) -> str:
+    """What the drawing of the cells shows, so that where they find no room they get narrow instead of being cut."""
+    return f"0 0 {slots_width(row, now)} {CELL_PX}"
+
+
 def busy_width(row: Any, now: datetime) -> str:
     """Width of the cells that run a task, in px."""
     del now
@@ -251,9 +256,9 @@ def has_no_tasks(row: Any, now: datetime) -> str:
 FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | {
     function.__name__: function
     for function in (
-        task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, busy_width, slots_note,
-        tone_nodes, nodes_note, failure_key, not_due, not_blocked, waiting_tone, obstacles,
-        nodes_more, tries, waited, ran_for, attempt_waited, attempt_ran,
+        task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, slots_box, busy_width,
+        slots_note, tone_nodes, nodes_note, failure_key, not_due, not_blocked, waiting_tone, obstacles, nodes_more,
+        tries, waited, ran_for, attempt_waited, attempt_ran,
         breaker_closed, cannot_drain, cannot_resume, queue_state, queue_word, queue_icon, queue_eta, has_tasks,
         has_no_tasks,
     )

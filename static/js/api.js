@@ -18,7 +18,11 @@ export class ApiError extends Error {
   }
 }
 
-const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.getAttribute("content") ?? "";
+/** The cookie's is the one in force: signing in again, in whatever tab, makes a new one. */
+function csrfToken() {
+  const cookie = document.cookie.split("; ").find((one) => one.startsWith("taskdist_csrf="));
+  return cookie?.slice(cookie.indexOf("=") + 1) ?? document.querySelector('meta[name="csrf-token"]')?.getAttribute("content") ?? "";
+}
 
 /**
  * What to tell people of an answer that is not a success.

@@ -189,7 +189,7 @@ export class Chart {
       if (one.dash) line.setAttribute("stroke-dasharray", one.dash.map((n) => n * 0.8).join(" "));
       line.style.stroke = `var(${one.colour})`;
       const value = index === null ? null : one.values[index];
-      const item = make("li", {}, makeSvg("svg", { viewBox: "0 0 20 8", "aria-hidden": "true" }, line), one.name);
+      const item = make("li", {}, makeSvg("svg", { viewBox: "0 0 20 8", "aria-hidden": "true" }, line), make("span", { class: "clip", title: one.name }, one.name));
       if (value !== null && value !== undefined) item.append(make("b", {}, this.#spec.unit(value)));
       return item;
     });

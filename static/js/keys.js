@@ -4,6 +4,8 @@
 import { isTyping } from "./dom.js";
 
 const CHORD_MS = 1200;
+/** What goes on while its key is held down; everything else happens once. */
+const REPEATED = new Set(["j", "k"]);
 
 /** @type {Map<string, (event: KeyboardEvent) => void>} */
 const actions = new Map();
@@ -19,6 +21,7 @@ export const onKeys = (keys, action) => void actions.set(keys, action);
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.repeat && !REPEATED.has(event.key)) return;
   if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
   const chord = performance.now() - firstAt < CHORD_MS ? `${first} ${event.key}` : "";
   const action = actions.get(chord) ?? actions.get(event.key);

@@ -137,7 +137,11 @@ class Live extends EventTarget {
   /** Go to the login, unless only the websocket takes us for signed out: then the login would send us back here. */
   async #leaveIfSignedOut() {
     const answer = await fetch(SNAPSHOT + new URLSearchParams({ topic: "queues" })).catch(() => null);
-    if (answer?.status !== 401) return;
+    if (answer?.status === 401) this.#leave();
+  }
+
+  /** Go to the login, and from there back here. */
+  #leave() {
     location.assign(`/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
 
@@ -263,6 +267,7 @@ class Live extends EventTarget {
       try {
         const answer = await fetch(SNAPSHOT + query, { headers: { Accept: "application/json" } });
         if (answer.status === 404) this.#lost({ type: "gone", topic: subscription.topic });
+        if (answer.status === 401) this.#leave();
         if (!answer.ok) continue;
         const frame = await answer.json();
         setServerTime(frame.server_time);

@@ -20,6 +20,8 @@ export class LogView {
   #unseen = 0;
   /** @type {Set<string>} */
   #known = new Set();
+  /** A block gets its real height only when it comes onto the screen, and the end moves by that. */
+  #heights = new ResizeObserver(() => this.#isFollowing && this.#toEnd());
 
   /**
    * @param {HTMLElement} box
@@ -72,6 +74,7 @@ export class LogView {
     if (!block || block.children.length >= BLOCK_LINES) {
       block = make("div", { class: "log-block" });
       this.#box.append(block);
+      this.#heights.observe(block);
     }
     this.#attempts = Math.max(this.#attempts, line.attempt);
     const anchor = `L${line.attempt}.${line.n}`;
@@ -91,6 +94,7 @@ export class LogView {
   /** @param {Element} block */
   #dropBlock(block) {
     for (const row of block.children) this.#known.delete(row.getAttribute("data-id") ?? "");
+    this.#heights.unobserve(block);
     block.remove();
   }
 

@@ -109,6 +109,7 @@ export const FORMATS = {
   node_word: (row, now) => word(nodeState(row, now), now),
   node_icon: (row, now) => icon(nodeState(row, now), now),
   slots_width: (row) => String(cells(row?.slots ?? 0, row?.slots ?? 0)),
+  slots_box: (row) => `0 0 ${cells(row?.slots ?? 0, row?.slots ?? 0)} ${CELL_PX}`,
   busy_width: (row) => String(cells(row?.busy ?? 0, row?.slots ?? 0)),
   slots_note: (row) => `${row?.busy ?? 0}/${row?.slots ?? 0}`,
   tone_nodes: toneNodes,

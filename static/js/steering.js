@@ -10,17 +10,27 @@ import { toast } from "./toast.js";
 /** @param {unknown} problem */
 const sayProblem = (problem) => toast(problem instanceof Error ? problem.message : String(problem), { tone: "bad" });
 
+/** So long a second retry of the same task is taken for the other half of a double click. */
+const RETRY_PAUSE_MS = 1_000;
+/** Ids of tasks that are being retried, or were until just now. @type {Set<string>} */
+const retrying = new Set();
+
 /**
  * Submit a task again.
  * @param {string} id
  */
 export async function retryTask(id) {
+  if (retrying.has(id)) return;
+  retrying.add(id);
+  const pause = new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
   try {
     const task = await post(`tasks/${id}/retry`);
     toast(t("task.retried", { id: task.id }), { href: format("task_url", task.id, 0), link: t("task.open") });
   } catch (problem) {
     sayProblem(problem);
   }
+  await pause;
+  retrying.delete(id);
 }
 
 /**

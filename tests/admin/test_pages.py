@@ -29,6 +29,17 @@ def ids_on(response: Any, model: str = "task") -> list[int]:
     return [int(pk) for pk in re.findall(rf'/admin/dispatcher/{model}/(\d+)/change/[^"]*">\1<', text_of(response))]
 
 
+class TestLooks:
+    """The admin belongs to the dashboard."""
+
+    def test_every_page_brings_our_style_and_icon_and_nothing_inline(self, superuser: Client) -> None:
+        for path in ("/admin/", TASKS, QUEUES, TOKENS, "/admin/dispatcher/node/"):
+            page = text_of(superuser.get(path))
+            assert "css/admin.css" in page, path
+            assert 'rel="icon"' in page, path
+            assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page), path
+
+
 class TestAccess:
     """Who sees what."""
 

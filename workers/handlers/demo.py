@@ -214,7 +214,7 @@ def flaky(context: TaskContext, probability: float = 0.5, seed: str | int | None
 
 @task(name="demo.crash", executor="process", timeout=30)
 def crash(context: TaskContext, until_attempt: int | None = None) -> dict[str, int]:
-    """Kill the process that runs it, in every attempt or in those before ``until_attempt``."""
+    """Kill the process that runs it, in every attempt or in those before a given one."""
     if until_attempt is None or context.attempt < until_attempt:
         context.log.warning("process %d ends itself", os.getpid())
         os.kill(os.getpid(), signal.SIGKILL)

@@ -212,18 +212,10 @@ for (const field of byId("filters").querySelectorAll("input.input")) {
 }
 byId("filters").addEventListener("submit", () => {
   // Empty fields make no filter, and need not make the address longer.
-  byId("filter-toggle").addEventListener("click", () => {
-  const isOpen = byId("filters").toggleAttribute("data-open");
-  byId("filter-toggle").setAttribute("aria-expanded", String(isOpen));
-});
-for (const field of byId("filters").querySelectorAll("input")) field.disabled = !field.value;
+  for (const field of byId("filters").querySelectorAll("input")) field.disabled = !field.value;
 });
 addEventListener("pageshow", () => {
-  byId("filter-toggle").addEventListener("click", () => {
-  const isOpen = byId("filters").toggleAttribute("data-open");
-  byId("filter-toggle").setAttribute("aria-expanded", String(isOpen));
-});
-for (const field of byId("filters").querySelectorAll("input")) field.disabled = false;
+  for (const field of byId("filters").querySelectorAll("input")) field.disabled = false;
 });
 
 subscribe();

@@ -1,0 +1,135 @@
+"""What people do without meaning to, and data larger than the design drew it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.browser import Visit, chromium
+from tests.e2e.conftest import Api
+from tests.launch.installation import Installation
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
+
+LONG_QUEUE = "a-queue-with-a-name-as-long-as-they-come.europe.west.1.production.blue"
+LONG_TYPE = "a_type_that." + "goes_on_and_on." * 5 + "before_it_ends"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(browser: Browser, installed: Installation, api: Api) -> Iterator[Visit]:
+    made = Visit(browser, installed)
+    made.sign_in()
+    yield made
+    made.context.close()
+    assert made.complaints == []
+
+
+def ended_task(api: Api) -> str:
+    [task_id] = api.submit({"type": "demo.noop"})
+    api.await_state(task_id, "succeeded")
+    return task_id
+
+
+def test_a_double_click_or_a_key_held_down_makes_one_retry(visit: Visit, api: Api) -> None:
+    task_id = ended_task(api)
+    page = visit.open(f"/tasks/{task_id}/")
+    page.get_by_role("button", name="Retry").dblclick()
+    expect(page.locator("#retries a")).to_have_count(1)
+    held = "dispatchEvent(new KeyboardEvent('keydown', {key: 'r', repeat: true}))"
+    page.evaluate(f"for (let i = 0; i < 5; i += 1) {held}")
+    expect(page.locator(".toast")).to_have_count(1)
+    assert len(api.task(task_id)["retries"]) == 1
+
+
+def test_whoever_signs_in_again_in_another_tab_goes_on_in_the_first(visit: Visit, api: Api) -> None:
+    task_id = ended_task(api)
+    page = visit.open(f"/tasks/{task_id}/")
+    first, visit.page = visit.page, visit.new_page()
+    visit.page.goto("/")
+    visit.page.get_by_label("Account").click()
+    visit.page.get_by_role("button", name="Sign out").click()
+    visit.page.wait_for_url("**/login/**")
+    visit.sign_in()
+    first.get_by_role("button", name="Retry").click()
+    expect(page.locator(".toast")).to_contain_text("Submitted again as task")
+
+
+def test_the_filters_open_and_close_on_a_phone(browser: Browser, installed: Installation, api: Api) -> None:
+    phone = Visit(browser, installed, viewport={"width": 390, "height": 844})
+    phone.sign_in()
+    page = phone.open("/tasks/")
+    button, filters = page.get_by_role("button", name="Filters"), page.locator("#filters")
+    for _ in range(2):
+        expect(filters).to_be_hidden()
+        button.click()
+        expect(filters).to_be_visible()
+        expect(button).to_have_attribute("aria-expanded", "true")
+        button.click()
+    phone.context.close()
+    assert phone.complaints == []
+
+
+def sticking_out(page: Page) -> list[str]:
+    """What is wider than the panel that it lies in."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll(".panel")].flatMap((panel) => {
+          const edge = panel.getBoundingClientRect().right + 1;
+          return [...panel.querySelectorAll("td, dd, h1, .type-list button, .cells, .queue-cell")]
+            .filter((part) => part.checkVisibility() && part.getBoundingClientRect().right > edge)
+            .map((part) => part.outerHTML.slice(0, 120));
+        })"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_names_stay_in_their_panels(browser: Browser, installed: Installation, api: Api, width: int) -> None:
+    [task_id] = api.submit(
+        {"type": LONG_TYPE, "queue": LONG_QUEUE, "tags": [f"tag-{n}-of-many" for n in range(32)], "delay_seconds": 600}
+    )
+    visit = Visit(browser, installed, viewport={"width": width, "height": 900})
+    visit.sign_in()
+    for path in ("/", "/tasks/", "/queues/", "/nodes/", f"/tasks/{task_id}/"):
+        page = visit.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, path
+        assert sticking_out(page) == [], path
+    api.ask(f"/api/v1/tasks/{task_id}/cancel", {})
+    visit.context.close()
+    assert visit.complaints == []
+
+
+def test_the_log_of_a_finished_task_opens_at_its_end(visit: Visit, api: Api) -> None:
+    [task_id] = api.submit({"type": "demo.echo", "payload": 1})
+    api.await_state(task_id, "succeeded")
+    page = visit.open(f"/tasks/{task_id}/#logs")
+    # The view is given lines of very different heights, more than fit on the screen.
+    page.evaluate(
+        """async () => {
+          const source = document.querySelector('script[src*="pages/task"]').src;
+          const { LogView } = await import(new URL("../log_view.js", source));
+          const part = (id) => document.getElementById(id);
+          const text = (n) => (n % 9 ? "short" : "long ".repeat(200));
+          const lines = Array.from({ length: 950 }, (_, n) => ({
+            id: `9.${n}`, attempt: 9, n, at: new Date().toISOString(), level: "info", text: text(n),
+          }));
+          new LogView(part("log-lines"), part("log-follow"), part("log-level")).show(lines);
+        }"""
+    )
+    distance = page.evaluate(
+        """async () => {
+          // Heights are settled a few frames later.
+          for (let n = 0; n < 5; n += 1) await new Promise(requestAnimationFrame);
+          const box = document.getElementById("log-lines");
+          return box.scrollHeight - box.scrollTop - box.clientHeight;
+        }"""
+    )
+    assert distance < 3
+    expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")
