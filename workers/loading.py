@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 class LoadError(Exception):
@@ -51,5 +54,13 @@ def after_each_task() -> Callable[[], None] | None:
     """What to call after each task in its thread: with Django, the closing of connections that must not be kept."""
     if not os.environ.get("DJANGO_SETTINGS_MODULE"):
         return None
-    close: Callable[[], None] = importlib.import_module("django.db").close_old_connections
+    close_old_connections: Callable[[], None] = importlib.import_module("django.db").close_old_connections
+
+    def close() -> None:
+        try:
+            close_old_connections()
+        except Exception:
+            # The task is done: a connection that cannot even be closed must cost neither its result nor its slot.
+            logger.exception("closing database connections after a task failed")
+
     return close
