@@ -20,11 +20,10 @@ def main() -> int:
             format="%(asctime)s %(levelname)-7s %(message)s",
             stream=sys.stderr,
         )
-        program = Program(config)
+        return Program(config).run()
     except ConfigError as error:
         sys.stderr.write(f"taskdist worker: {error}\n")
         return 2
-    return program.run()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ class Retry(Exception):
 
     def __init__(self, message: str = "the handler asked for a retry", *, after: float | None = None) -> None:
         super().__init__(message)
+        if after is not None and not isinstance(after, (int, float)):
+            raise TypeError(f"Retry: after is a number of seconds, not {after!r}")
         self.after = after
 
 
@@ -121,7 +123,8 @@ class TaskContext:
 
     def progress(self, fraction: float | None = None, message: str = "") -> None:
         """Show how far the task is: ``fraction`` from 0 to 1. Cheap; at most four a second are sent."""
-        self._sink.progress(self, None if fraction is None else min(1.0, max(0.0, fraction)), message)
+        # As a plain float and text, whatever the handler computes with: a Decimal, say, would spoil the whole report.
+        self._sink.progress(self, None if fraction is None else min(1.0, max(0.0, float(fraction))), str(message))
 
     def write_line(self, level: Level, message: str, args: tuple[object, ...]) -> None:
         """Add one log line (``TaskLog`` calls it). A message that does not fit its arguments is written as it is."""

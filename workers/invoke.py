@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 import traceback
@@ -53,16 +54,31 @@ def invoke(
 ) -> TaskResult:
     """Run the handler and describe how it ended. Never raises; ``run_ms`` is the time in the handler."""
     began = time.monotonic()
+    process = os.getpid()
     try:
         value = task_type.binding.call(context, payload)
         if task_type.is_async:
             value = run_async(value, context)
+        _end_if_forked(process, None)
         result = _succeeded(context, value, max_result_bytes)
     except BaseException as error:  # noqa: BLE001
         # Nothing a handler raises, SystemExit included, may end the slot it runs in.
+        _end_if_forked(process, error)
         result = _ended_by_error(task_type, context, error)
     result.run_ms = (time.monotonic() - began) * 1000.0
     return result
+
+
+def _end_if_forked(process: int, error: BaseException | None) -> None:
+    """End this process if it is none of ours: a handler's ``os.fork()`` copied the slot too, and one may report."""
+    if os.getpid() == process:
+        return
+    status = 0 if error is None else 1
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(bool(error.code))
+    elif error is not None:
+        traceback.print_exception(error)
+    os._exit(status & 0xFF)
 
 
 def stopped(task_id: str, attempt: int, reason: StopReason, *, run_ms: float = 0.0) -> TaskResult:
@@ -161,7 +177,7 @@ def describe_error(error: BaseException) -> tuple[TaskError, bool]:
     )
     try:
         message = clean_text(str(error))
-    except Exception:  # noqa: BLE001 - __str__ is the handler's code too
+    except BaseException:  # noqa: BLE001 - __str__ is the handler's code too
         message = f"<{name} whose message cannot be shown>"
     trace = "" if isinstance(error, (PayloadError, ResultError)) else clean_text(_format(error))
     # Of a long message the start tells most, of a long traceback the end.

@@ -56,12 +56,7 @@ class Program:
             raise ConfigError("The node has no token: give --token, --token-file, or the variable TASKDIST_TOKEN.")
         # A handler has no use for it, and what a handler prints may be seen by others.
         os.environ.pop("TASKDIST_TOKEN", None)
-        self._processes = ProcessRunner(
-            imports=config.imports,
-            commands=config.commands,
-            state_dir=config.state_dir,
-            max_result_bytes=config.max_result_bytes,
-        )
+        self._processes = self._make_process_runner()
         self.node = self._make_node()
         self._server = _bind(self.node, config)
         url = config.url(self._server.port)
@@ -71,14 +66,24 @@ class Program:
         )
         self._reporter = Reporter(self.node, self._client(identity), self._membership)
 
+    def _make_process_runner(self) -> ProcessRunner:
+        config = self._config
+        try:
+            return ProcessRunner(
+                imports=config.imports,
+                commands=config.commands,
+                state_dir=config.state_dir,
+                max_result_bytes=config.max_result_bytes,
+            )
+        except OSError as error:
+            raise _unusable(config.state_dir, error) from None
+
     def _make_node(self) -> Node:
         config = self._config
         try:
             load_handlers(config.imports)
         except (LoadError, RegistrationError) as error:
             raise ConfigError(str(error)) from None
-        except ImportError as error:
-            raise ConfigError(f"The handlers cannot be imported: {error}.") from error
         commands = command_types(config.commands, str(config.state_dir / "commands"))
         types = default_registry.types | commands
         if not types:
@@ -97,7 +102,7 @@ class Program:
         return DispatcherClient(self._config.dispatcher, lambda: identity.token, ca_file=self._config.ca_file)
 
     def run(self) -> int:
-        """Run until told to stop; the exit status."""
+        """Run until told to stop; the exit status. Raises ``ConfigError`` if the state directory cannot be used."""
         leftovers = self._processes.end_leftovers()
         if leftovers:
             logger.warning("ended %d processes that the last run of this node left behind", leftovers)
@@ -106,7 +111,10 @@ class Program:
             signal.signal(number, self._on_signal)
         # A handler that computes must not hold up heartbeats and answers for 5 ms (Python's default) at every turn.
         sys.setswitchinterval(_SWITCH_SECONDS)
-        self.node.start()
+        try:
+            self.node.start()
+        except OSError as error:
+            raise _unusable(self._config.state_dir, error) from None
         if len(self.node.outbox):
             logger.info("%d results of an earlier run will be reported", len(self.node.outbox))
         self._server.start()
@@ -176,15 +184,20 @@ def _status(is_hurried: bool) -> int:
     return 128 + signal.SIGTERM if is_hurried else 0
 
 
+def _unusable(state_dir: Path, error: OSError) -> ConfigError:
+    where = error.filename or state_dir
+    return ConfigError(
+        f"The state directory {state_dir} cannot be used: {where}: {error.strerror}. Give another by --state-dir."
+    )
+
+
 def _lock(state_dir: Path) -> IO[str]:
     """Make the state directory and hold it for this process; raises ``ConfigError`` if another has it."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (state_dir / "lock").open("a")
     except OSError as error:
-        raise ConfigError(
-            f"The state directory {state_dir} cannot be used: {error.strerror}. Give another by --state-dir."
-        ) from None
+        raise _unusable(state_dir, error) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

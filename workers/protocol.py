@@ -87,7 +87,7 @@ class Register(Message):
     """Sent at start, and again whenever a heartbeat is answered with 409.
 
     ``boot_id`` is random per start of the program: a new one tells the dispatcher that every attempt of the old one is
-    lost. ``types`` of ``None`` means "any type" (nodes written to the two-file tutorial); ``queues`` empty means all.
+    lost. ``types`` of ``None`` means "any type"; ``queues`` empty means all.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Register(Message):
 
 
 class Registered(Message):
-    """``credential`` and ``push_key`` are given once, when a node enrols; with its own credential only ``push_key``."""
+    """``push_key`` is given at every registration, ``credential`` once, for an enrolment token."""
 
     node_id: int
     name: str
@@ -251,7 +251,7 @@ class PushItem(Message):
     task_id: str
     attempt: int
     status: PushWord
-    #: For ``rejected``: unknown_type, full, draining.
+    #: For ``rejected``: unknown_type, full, draining, replayed (the same message came before).
     reason: str = ""
     result: TaskResult | None = None
 

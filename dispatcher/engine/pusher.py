@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 THREADS = 16
 #: Tasks in one request at the most.
 MAX_PUSH = 1000
+#: Characters of all payloads in one request; as UTF-8 with the rest around them this stays below the 8 MiB nodes take.
+MAX_PUSH_CHARS = 2_000_000
 #: How long an acknowledgement waits for a push to travel with.
 ACK_DELAY_SECONDS = 0.5
 #: First and longest pause of a node after pushes that failed, in seconds; doubles in between.
@@ -114,7 +116,8 @@ class Pusher(Loop):
         try:
             while not self.is_stopping:
                 with self._lock:
-                    tasks, channel.waiting = channel.waiting[:MAX_PUSH], channel.waiting[MAX_PUSH:]
+                    size = _push_size(channel.waiting)
+                    tasks, channel.waiting = channel.waiting[:size], channel.waiting[size:]
                     acks, channel.acks = channel.acks, []
                     cancels, channel.cancels = channel.cancels, []
                 if not (tasks or acks or cancels):
@@ -179,6 +182,16 @@ def _client(channel: _Channel, node: Node) -> NodeClient:
             channel.client.close()
         channel.client = NodeClient(url=node.url, key=credentials.push_key(node))
     return channel.client
+
+
+def _push_size(waiting: Sequence[Claimed]) -> int:
+    """How many of the first ``waiting`` fit into one request; at least one if there is any."""
+    room = MAX_PUSH_CHARS
+    for position, task in enumerate(waiting[:MAX_PUSH]):
+        room -= len(task.payload)
+        if room < 0:
+            return max(1, position)
+    return min(len(waiting), MAX_PUSH)
 
 
 def _push_body(node: Node, tasks: Sequence[Claimed], acks: list[protocol.AttemptRef]) -> bytes:

@@ -77,6 +77,20 @@ def test_a_short_task_comes_home_in_the_answer_to_its_push(node: Node, pusher: P
     assert Task.objects.get(pk=task.id).result == '{"big":12345678901234567890}'
 
 
+def test_tasks_with_large_payloads_go_in_requests_that_a_node_takes(node: Node, pusher: Pusher, poller: Poller) -> None:
+    # Together more than the 8 MiB of one request, which the node would refuse.
+    tasks = [claim(node, "demo.noop", '"' + "é" * 900_000 + '"') for _ in range(5)]
+    pusher.push(tasks)
+
+    def taken() -> bool:
+        return all(state_of(task) in (TaskState.RUNNING, TaskState.SUCCEEDED) for task in tasks)
+
+    # What does not come back in the answer itself is brought home by the poller, once its push has been.
+    assert eventually(lambda: not pusher._channels[node.pk].busy and not pusher._channels[node.pk].waiting)
+    assert eventually(lambda: poller.run_once(timezone.now()) or taken())
+    assert {Task.objects.get(pk=task.id).attempt for task in tasks} == {1}
+
+
 def test_a_result_that_the_node_cannot_report_is_brought_home_by_the_poller(
     node: Node, pusher: Pusher, poller: Poller
 ) -> None:

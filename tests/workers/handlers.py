@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,54 @@ def leave(status: int) -> None:
 def segv() -> None:
     """End the child process by a signal."""
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@task(name="t.process_odd", executor="process")
+def process_odd(context: TaskContext) -> str:
+    """Say what is no plain float and no sound text."""
+    context.progress(Decimal("0.5"), 7)  # type: ignore[arg-type]
+    context.log.info("half a \ud800 surrogate")
+    return "done"
+
+
+def fork(file: str) -> str:
+    """Fork a copy that exits as scripts do, and return after it has: a copy must not report in this one's name."""
+    copy = os.fork()
+    if copy == 0:
+        sys.exit(7)
+    Path(file).write_text(str(os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])))
+    return "parent"
+
+
+task(name="t.fork")(fork)
+
+
+@task(name="t.process_fork", executor="process")
+def process_fork(file: str) -> str:
+    """The same in a child process."""
+    return fork(file)
+
+
+@task(name="t.process_fork_crash", executor="process")
+def process_fork_crash() -> None:
+    """Crash while a forked copy lives on."""
+    if os.fork() == 0:
+        threading.Event().wait(60)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@task(name="t.process_voice", executor="process")
+def process_voice(context: TaskContext) -> None:
+    """Leave a thread behind that goes on talking."""
+
+    def talk_on() -> None:
+        pause = threading.Event()
+        for _ in range(500):
+            context.log.info("still here")
+            context.progress(0.1, "still here")
+            pause.wait(0.01)
+
+    threading.Thread(target=talk_on, daemon=True).start()
 
 
 @task(name="t.fail")

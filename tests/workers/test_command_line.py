@@ -131,6 +131,37 @@ def test_with_two_handlers_of_one_name(usable: list[str], tmp_path: Path) -> Non
     assert "'demo.echo' is defined twice" in said
 
 
+@pytest.mark.parametrize("module", ["", ".tasks", "tasks.py", "app/tasks", "my app"])
+def test_with_a_module_that_has_no_such_name(usable: list[str], module: str) -> None:
+    assert "such as myapp.tasks" in refused(*usable, "--import", module)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("x = y", "NameError: name 'y'"), ("def x(:", "SyntaxError"), ("import no_such", "No module named 'no_such'")],
+)
+def test_with_a_module_that_fails(usable: list[str], tmp_path: Path, source: str, words: str) -> None:
+    (tmp_path / "faulty.py").write_text(source)
+    ended = run(*usable, "--import", "faulty", PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
+    *trace, line = ended.stderr.splitlines()
+    assert ended.returncode == 2
+    assert "--import faulty: the module cannot be loaded" in line
+    assert words in line
+    assert any("faulty.py" in text for text in trace)
+
+
+def test_with_django_settings_that_are_not_there(usable: list[str]) -> None:
+    assert "DJANGO_SETTINGS_MODULE=no.such" in refused(*usable, DJANGO_SETTINGS_MODULE="no.such")
+
+
+@pytest.mark.parametrize("name", ["outbox", "commands"])
+def test_with_a_state_directory_that_holds_something_else(usable: list[str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / name).touch()
+    commands = ["--allow-commands", "--command", 'x=["true"]']
+    assert f"{name}: File exists. Give another by --state-dir" in refused(*usable, *commands)
+
+
 def test_with_a_state_directory_that_cannot_be(usable: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = refused(*usable, "--state-dir", str(tmp_path / "file" / "below"))

@@ -96,6 +96,41 @@ def test_a_crash_costs_one_task(node: NodeProcess, kind: str, payload: dict[str,
     assert node.process.poll() is None
 
 
+def test_whatever_a_handler_says_crosses_the_pipe(node: NodeProcess) -> None:
+    task = a_task("t.process_odd", {})
+    ended = node.run(task)
+    assert (ended.outcome, ended.error) == ("succeeded", None)
+    said = [p for report in node.dispatcher.reports for p in report.progress if p.task_id == task.task_id]
+    assert (said[-1].fraction, said[-1].message) == (0.5, "7")
+    lines = [line.text for report in node.dispatcher.reports for line in report.logs if line.task_id == task.task_id]
+    assert lines == ["half a \ufffd surrogate"]
+
+
+@pytest.mark.parametrize("kind", ["t.fork", "t.process_fork"])
+def test_a_forked_copy_of_a_handler_ends_unheard(node: NodeProcess, tmp_path: Path, kind: str) -> None:
+    ended = node.run(a_task(kind, {"file": str(tmp_path / "status")}))
+    assert (ended.outcome, bytes(ended.result)) == ("succeeded", b'"parent"')
+    assert number_in(tmp_path / "status") == 7
+
+
+def test_a_forked_copy_does_not_hide_a_crash(node: NodeProcess) -> None:
+    ended = node.run(a_task("t.process_fork_crash", {}), 5)
+    assert ended.error is not None
+    assert (ended.outcome, "SIGSEGV" in ended.error.message) == ("crashed", True)
+
+
+def test_a_thread_left_behind_in_a_child_does_not_speak_for_the_next_task(node: NodeProcess, tmp_path: Path) -> None:
+    assert node.run(a_task("t.process_voice", {})).outcome == "succeeded"
+    task = a_task("t.process_wait", {"file": str(tmp_path / "go"), "started": str(tmp_path / "pid")})
+    node.client.push(task)
+    number_in(tmp_path / "pid")
+    threading.Event().wait(0.1)
+    (tmp_path / "go").touch()
+    assert node.dispatcher.result_of(task.task_id).outcome == "succeeded"
+    said = [note for report in node.dispatcher.reports for note in (*report.logs, *report.progress)]
+    assert task.task_id not in {note.task_id for note in said}
+
+
 def test_a_timeout_kills_the_child_and_all_that_it_started(node: NodeProcess, tmp_path: Path) -> None:
     files = {"started": str(tmp_path / "child"), "grandchild": str(tmp_path / "grandchild")}
     task = a_task("t.process_stubborn", {"file": str(tmp_path / "never"), **files}, timeout_seconds=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -42,6 +43,44 @@ def test_a_result_is_the_returned_value_as_json() -> None:
 
 def test_an_async_handler_returns_like_any_other() -> None:
     assert msgspec.json.decode(run_named("t.async", {"n": 4}).result) == {"n": 8, "attempt": 2}
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_an_async_handler_that_exits_leaves_the_others_their_loop(error: type[BaseException]) -> None:
+    loop = AsyncLoop()
+
+    async def leave() -> None:
+        raise error
+
+    registry = Registry()
+    task(name="leave", registry=registry)(leave)
+    ended = invoke(registry.types["leave"], a_context(), b"null", run_async=loop.run)
+    assert ended.error is not None
+    assert (ended.outcome, ended.error.type) == ("failed", error.__name__)
+    other = invoke(default_registry.types["t.async"], a_context(), b'{"n": 4}', run_async=loop.run)
+    assert other.outcome == "succeeded"
+    loop.close()
+
+
+def test_a_retry_after_something_else_than_seconds_fails_the_attempt() -> None:
+    def handler() -> None:
+        raise Retry(after=timedelta(seconds=30))  # type: ignore[arg-type]
+
+    ended = run(handler)
+    assert ended.error is not None
+    assert (ended.error.type, ended.retryable, ended.retry_after_seconds) == ("TypeError", True, None)
+    assert "number of seconds" in ended.error.message
+
+
+def test_an_error_that_cannot_even_be_shown_is_still_an_end() -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise SystemExit
+
+    def handler() -> None:
+        raise Unspeakable
+
+    assert run(handler).outcome == "failed"
 
 
 @pytest.mark.parametrize(

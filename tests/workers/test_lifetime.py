@@ -227,6 +227,7 @@ def test_django_is_prepared_before_the_handlers_are_imported(dispatcher: Dispatc
     (tmp_path / "shop_settings.py").write_text(
         "SECRET_KEY = 'x'\nINSTALLED_APPS = ['shop']\nUSE_TZ = True\n"
         f"DATABASES = {{'default': {{'ENGINE': 'django.db.backends.sqlite3', 'NAME': r'{tmp_path}/shop.sqlite3'}}}}\n"
+        "LOGGING = {'version': 1}\n"
     )
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").touch()
@@ -247,6 +248,8 @@ def test_django_is_prepared_before_the_handlers_are_imported(dispatcher: Dispatc
     ) as node:
         for kind in ("shop.table", "shop.process"):
             assert msgspec.json.decode(node.run(a_task(kind)).result) == ["shop_order", 42]
+        # Such settings switch off every logger that is there already; the node's own are not to fall silent.
+        assert "listens on" in node.log()
 
 
 def test_a_full_node_pushes_back(dispatcher: DispatcherDouble, tmp_path: Path) -> None:

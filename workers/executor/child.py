@@ -6,6 +6,7 @@ the node's spawning thread is gone (Linux), and the end of the pipe ends it ever
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -20,7 +21,7 @@ from workers.context import Level, TaskContext
 from workers.executor.commands import command_types
 from workers.executor.pipe import Begun, Done, Down, Line, Moved, Pipe, Ready, Run, Setup, Stop
 from workers.executor.threads import AsyncLoop
-from workers.invoke import invoke
+from workers.invoke import clean_text, invoke
 from workers.loading import after_each_task, load_handlers
 from workers.registry import TaskType, default_registry
 
@@ -42,17 +43,25 @@ class PipeSink:
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._next_progress = 0.0
+        #: The attempt has ended: what a thread that it left behind still says would go to the next one.
+        self.is_closed = False
 
     def progress(self, _context: TaskContext, fraction: float | None, message: str) -> None:
         """Send it up, unless one went up just before."""
         now = time.monotonic()
         if now >= self._next_progress or fraction == 1.0:
             self._next_progress = now + self._PAUSE_SECONDS
-            self._pipe.send(Moved(fraction, message))
+            self._send(Moved(fraction, clean_text(message)))
 
     def line(self, _context: TaskContext, level: Level, text: str) -> None:
         """Every line goes up."""
-        self._pipe.send(Line(level, text))
+        self._send(Line(level, clean_text(text)))
+
+    def _send(self, note: Line | Moved) -> None:
+        if not self.is_closed:
+            # In a process that the handler forked there is no pipe.
+            with contextlib.suppress(OSError):
+                self._pipe.send(note)
 
 
 class Child:
@@ -88,7 +97,8 @@ class Child:
             with self._arrived:
                 self._arrived.wait_for(lambda: bool(self._runs))
                 run = self._runs.pop()
-                context = TaskContext(run.task_id, run.attempt, run.max_attempts, PipeSink(self._pipe))
+                sink = PipeSink(self._pipe)
+                context = TaskContext(run.task_id, run.attempt, run.max_attempts, sink)
                 if run.seconds is not None:
                     context.deadline = time.monotonic() + run.seconds
                 self._context = context
@@ -101,6 +111,7 @@ class Child:
                 run_async=self._async.run,
                 max_result_bytes=self._setup.max_result_bytes,
             )
+            sink.is_closed = True
             if after is not None:
                 after()
             with self._arrived:
@@ -121,6 +132,8 @@ def main(descriptor: int) -> None:
     """Run as a child; ``descriptor`` is this end of the socket pair."""
     die_with_parent()
     pipe = Pipe(socket.socket(fileno=descriptor), Down)
+    # A process that a handler forks must neither speak for this one nor hide its end from the node.
+    os.register_at_fork(after_in_child=pipe.close)
     setup: Setup | None = pipe.receive()
     # The node may have gone before the kernel was told what to do then.
     if setup is None or (sys.platform == "linux" and os.getppid() != setup.node_pid):

@@ -207,7 +207,10 @@ class ProcessRunner:
         return status
 
     def _spawn(self) -> _Process:
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise ChildFailure(f"a child process cannot be started: {error}") from None
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "workers.executor.child", str(theirs.fileno())],

@@ -21,7 +21,7 @@ from typing import Final
 
 from workers.context import StopReason
 from workers.executor.job import Job, Runner
-from workers.invoke import stopped
+from workers.invoke import describe_error, stopped
 from workers.protocol import STARTED_AFTER_MS, TaskResult
 
 logger = logging.getLogger(__name__)
@@ -189,7 +189,7 @@ class SlotPool:
 
     def _work(self, slot: _Slot) -> None:
         while (job := self._next(slot)) is not None:
-            result = self._runner_of(job).run(job)
+            result = self._execute(job)
             if self._after_job is not None:
                 self._after_job()
             with self._ready:
@@ -202,6 +202,16 @@ class SlotPool:
                 self._on_end(job, result)
             if slot.is_given_up:
                 return
+
+    def _execute(self, job: Job) -> TaskResult:
+        try:
+            return self._runner_of(job).run(job)
+        except Exception as error:
+            # A mistake in a runner must not cost the slot, nor leave the task without an end.
+            logger.exception("task %s attempt %d: its runner failed", job.task_id, job.attempt)
+            return TaskResult(
+                task_id=job.task_id, attempt=job.attempt, outcome="failed", error=describe_error(error)[0]
+            )
 
     def _next(self, slot: _Slot) -> Job | None:
         with self._ready:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 from collections.abc import Coroutine
 from typing import Any
@@ -20,6 +21,7 @@ class AsyncLoop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
 
     def run(self, coroutine: Coroutine[Any, Any, Any], context: TaskContext) -> Any:
         """Run ``coroutine`` on the loop and wait for its result; a requested stop cancels it."""
@@ -42,6 +44,7 @@ class AsyncLoop:
 
     def close(self) -> None:
         """Stop the loop; coroutines that still run are left where they are."""
+        self._is_closed = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -49,8 +52,15 @@ class AsyncLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="async-handlers", daemon=True).start()
+                threading.Thread(target=self._serve, args=(self._loop,), name="async-handlers", daemon=True).start()
             return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._is_closed:
+            # These two end an event loop, after the coroutine that raised them: the others go on.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_forever()
+        loop.close()
 
 
 class ThreadRunner:
