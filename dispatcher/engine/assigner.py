@@ -79,13 +79,12 @@ class Assigner(Loop):
     def _claim(
         self, facts: Snapshot, wanted: Sequence[tuple[int, int]], pool: snapshots.Pool, now: datetime
     ) -> list[Claimed]:
-        incarnations = {node.pk: node.incarnation for node in pool.nodes}
         with transaction.atomic():
             if connection.vendor == "postgresql":
                 facts = _alone_and_fresh(facts)
             heads = statements().lock_heads(wanted)
             decision = decide(snapshots.with_heads(facts, _by_lane(heads)), conf().claim_batch)
-            claimed = lifecycle.claim(_claims(decision, heads, incarnations), now=now)
+            claimed = lifecycle.claim(_claims(decision, facts, heads, pool), now=now)
         self._memory = decision.memory
         return claimed
 
@@ -105,9 +104,17 @@ def _by_lane(heads: Sequence[Head]) -> dict[int, list[TaskHead]]:
     return lanes
 
 
-def _claims(decision: Decision, heads: Sequence[Head], incarnations: Mapping[int, int]) -> list[Claim]:
+def _claims(decision: Decision, facts: Snapshot, heads: Sequence[Head], pool: snapshots.Pool) -> list[Claim]:
     attempts = {head.id: head.attempt for head in heads}
+    nodes = {node.pk: node for node in pool.nodes}
+    types = {lane.id: lane.type for lane in facts.lanes}
     return [
-        Claim(item.task_id, attempts[item.task_id], item.node_id, incarnations[item.node_id])
+        Claim(
+            item.task_id,
+            attempts[item.task_id],
+            item.node_id,
+            nodes[item.node_id].incarnation,
+            nodes[item.node_id].declared_timeout(types[item.lane_id]),
+        )
         for item in decision.assignments
     ]

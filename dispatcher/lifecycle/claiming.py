@@ -52,16 +52,10 @@ def start(starts: Sequence[Start], *, node_id: int, now: datetime) -> list[int]:
     """
     if not starts:
         return []
-    settings = conf()
     attempts = {row.task_id: row.attempt for row in starts}
     with transaction.atomic():
         # In the order of ``endings.lock_in_order``.
-        moved = statements().start(
-            sorted(starts),
-            node_id=node_id,
-            timeout=settings.default_timeout_seconds,
-            grace=settings.attempt_grace_seconds,
-        )
+        moved = statements().start(sorted(starts), node_id=node_id)
         _append(
             [
                 TaskChange(

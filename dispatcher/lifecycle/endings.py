@@ -1,7 +1,7 @@
 """How attempts end: succeed, fail, confirm_cancel, release, lose. Each conditional on state, attempt and node.
 
 An attempt counts until it is superseded, that is until another attempt of the task has been claimed or the task has
-ended. So the success of an attempt that was given up as lost is still welcome while the task waits for its next one.
+ended. So the success of an attempt that was given up is still welcome while the task waits for its next one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ ACTIVE_STATES = sorted(state.value for state in ACTIVE)
 _task_id = attrgetter("task_id")
 _UNCOUNTED = frozenset({AttemptOutcome.RELEASED, AttemptOutcome.REJECTED})
 _CRASHES = frozenset({AttemptOutcome.CRASHED, AttemptOutcome.LOST})
+
+#: Outcomes that say what we believed, not what came of the run: the node may have it yet, and succeed.
+GIVEN_UP = frozenset({AttemptOutcome.LOST, AttemptOutcome.RELEASED, AttemptOutcome.REJECTED})
 
 #: How long a task waits before it is offered again after a node did not take it, in seconds.
 REOFFER_SECONDS = 0.5
@@ -73,7 +76,7 @@ def succeed(successes: Sequence[Success], *, node_id: int, run_ms: dict[int, flo
             )
         ]
         if len(moved) < len(successes):
-            late = _lost_before(successes, {row.id for _, row in moved}, node_id)
+            late = _given_up_before(successes, {row.id for _, row in moved}, node_id)
             for state in WAITING if late else ():
                 moved += [
                     (state, row) for row in statements().succeed(late, node_id=node_id, now=now, states=[state.value])
@@ -90,11 +93,11 @@ def succeed(successes: Sequence[Success], *, node_id: int, run_ms: dict[int, flo
     return {row.id for _, row in moved}
 
 
-def _lost_before(successes: Sequence[Success], done: set[int], node_id: int) -> list[Success]:
-    """Those of the rest whose attempt had been given up as lost."""
+def _given_up_before(successes: Sequence[Success], done: set[int], node_id: int) -> list[Success]:
+    """Those of the rest whose attempt had been given up."""
     rest = {row.task_id: row for row in successes if row.task_id not in done}
-    lost = Attempt.objects.filter(task_id__in=list(rest), node_id=node_id, outcome=AttemptOutcome.LOST)
-    return [rest[pk] for pk, number in lost.values_list("task_id", "number") if rest[pk].attempt == number]
+    ended = Attempt.objects.filter(task_id__in=list(rest), node_id=node_id, outcome__in=GIVEN_UP)
+    return [rest[pk] for pk, number in ended.values_list("task_id", "number") if rest[pk].attempt == number]
 
 
 def end(

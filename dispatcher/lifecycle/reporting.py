@@ -11,7 +11,7 @@ from django.db import transaction
 from dispatcher.conf import conf
 from dispatcher.events import ResultsRefused
 from dispatcher.lifecycle.claiming import start
-from dispatcher.lifecycle.endings import FailedAttempt, end, lock_in_order, succeed
+from dispatcher.lifecycle.endings import GIVEN_UP, FailedAttempt, end, lock_in_order, succeed
 from dispatcher.lifecycle.notes import record_notes
 from dispatcher.models import Attempt, Change, Task
 from dispatcher.models.statements import Start, Success
@@ -147,7 +147,9 @@ def _judge(
         elif lost is not None and item.outcome != "succeeded":
             word = "recorded"
             _tell_what_became_of(lost, item)
-        elif (attempts and lost is None) or _is_this(task, item, node_id):
+        elif _is_this(task, item, node_id) or (
+            attempts and not (item.outcome == "succeeded" and GIVEN_UP & attempts.keys())
+        ):
             word = "duplicate"
         else:
             refused.append((task_id, item))

@@ -62,9 +62,9 @@ def stage(*, now: datetime, limit: int = 1000) -> int:
 
 
 def expire(*, now: datetime, limit: int = 1000) -> int:
-    """scheduled | queued → expired, for tasks that were not started by their deadline."""
+    """scheduled | queued → expired, for tasks of which no attempt was started by their deadline."""
     with transaction.atomic():
-        late = Task.objects.waiting().filter(expires_at__lte=now).order_by("expires_at")
+        late = Task.objects.waiting().filter(expires_at__lte=now, attempt__lte=F("released")).order_by("expires_at")
         tasks = list(_locked(late, skip=True)[:limit])
         Task.objects.filter(id__in=[task.pk for task in tasks], state__in=WAITING).update(
             state=TaskState.EXPIRED, finished_at=now

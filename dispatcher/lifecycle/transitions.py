@@ -21,7 +21,7 @@ def _t(sources: tuple[TaskState, ...], targets: tuple[TaskState, ...]) -> Transi
 
 
 #: By the name of the function, or of what ``end`` was told. A late first success is welcome: ``succeed`` also starts
-#: from scheduled and queued, where the task waits for its next attempt because the node was thought lost.
+#: from scheduled and queued, where the task waits for its next attempt because this one was given up.
 TRANSITIONS: dict[str, Transition] = {
     "submit": _t((), (S.QUEUED, S.SCHEDULED)),
     "stage": _t((S.SCHEDULED,), (S.QUEUED,)),

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from dispatcher.conf import conf
 from dispatcher.states import BreakerState, NodeIntent, NodeState
 
 
@@ -64,6 +65,16 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def declared_timeout(self, task_type: str) -> float | None:
+        """The run time in seconds that the node declares for tasks of the type which name none; None if it does not.
+
+        At most what a task may ask for: a node's word must not keep a lost attempt for ever.
+        """
+        declared = (self.types or {}).get(task_type, {}).get("timeout_seconds")
+        if not isinstance(declared, (int, float)) or declared <= 0:
+            return None
+        return float(min(declared, conf().max_timeout_seconds))
 
 
 class EngineProcess(models.Model):

@@ -90,6 +90,34 @@ def test_a_claim_binds_node_attempt_and_deadline() -> None:
     assert task.attempt_deadline == NOW + timedelta(seconds=10 + 60)
 
 
+@pytest.mark.parametrize(("own", "declared", "allowed"), [(10, 20, 10), (None, 20, 20), (None, None, 3600)])
+def test_an_attempt_may_run_as_long_as_its_task_or_the_node_or_the_default_says(own, declared, allowed) -> None:
+    node = make_node()
+    (task_id,) = submit(timeout_seconds=own)
+    (claimed,) = lifecycle.claim([Claim(task_id, 0, node.pk, node.incarnation, declared)], now=NOW)
+    assert claimed.timeout_seconds == allowed
+    assert Task.objects.get(pk=task_id).attempt_deadline == NOW + timedelta(seconds=allowed + 60)
+    later = NOW + timedelta(seconds=1.5)
+    lifecycle.start([Start(task_id, 1, later, later)], node_id=node.pk, now=later)
+    assert Task.objects.get(pk=task_id).attempt_deadline == later + timedelta(seconds=allowed + 60)
+
+
+@pytest.mark.parametrize(
+    ("types", "declared"),
+    [
+        (None, None),
+        ({}, None),
+        ({"echo": {}}, None),
+        ({"echo": {"timeout_seconds": None}}, None),
+        ({"echo": {"timeout_seconds": -1}}, None),
+        ({"echo": {"timeout_seconds": 7}}, 7.0),
+        ({"echo": {"timeout_seconds": 1e300}}, 7 * 86400.0),
+    ],
+)
+def test_a_node_may_declare_the_run_time_of_a_type(types, declared) -> None:
+    assert make_node(types=types).declared_timeout("echo") == declared
+
+
 def test_a_claim_for_a_node_that_was_started_anew_takes_nothing() -> None:
     node = make_node()
     submit()
@@ -108,6 +136,27 @@ def test_a_claim_of_a_task_that_was_cancelled_meanwhile_takes_nothing() -> None:
 def test_a_claim_of_an_expired_task_takes_nothing() -> None:
     node = make_node()
     (task_id,) = submit(expires_at=NOW + timedelta(seconds=5))
+    assert claim(node, now=NOW + timedelta(seconds=6)) == []
+    assert lifecycle.expire(now=NOW + timedelta(seconds=6)) == 1
+    assert state_of(task_id) is TaskState.EXPIRED
+
+
+def test_a_task_that_was_started_by_its_deadline_is_tried_again_after_it() -> None:
+    node = make_node()
+    (task_id,) = submit(expires_at=NOW + timedelta(seconds=5), backoff_seconds=0)
+    claim(node)
+    report(node, result(task_id, outcome="failed"), now=NOW + timedelta(seconds=6))
+    assert lifecycle.expire(now=NOW + timedelta(seconds=7)) == 0
+    lifecycle.stage(now=NOW + timedelta(seconds=7))
+    assert [claimed.attempt for claimed in claim(node, now=NOW + timedelta(seconds=7))] == [2]
+
+
+def test_a_task_that_was_only_handed_back_expires_at_its_deadline() -> None:
+    node = make_node()
+    (task_id,) = submit(expires_at=NOW + timedelta(seconds=5))
+    claim(node)
+    report(node, result(task_id, outcome="released"), now=NOW + timedelta(seconds=1))
+    lifecycle.stage(now=NOW + timedelta(seconds=4))
     assert claim(node, now=NOW + timedelta(seconds=6)) == []
     assert lifecycle.expire(now=NOW + timedelta(seconds=6)) == 1
     assert state_of(task_id) is TaskState.EXPIRED

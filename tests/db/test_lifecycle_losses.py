@@ -43,6 +43,32 @@ def test_a_late_success_after_the_next_claim_is_superseded() -> None:
     assert report(other, result(task_id, 2)) == ["recorded"]
 
 
+def test_a_success_of_an_attempt_thought_not_taken_counts_until_the_next_claim() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    given_back = lifecycle.FailedAttempt(task_id=task_id, attempt=1, outcome=AttemptOutcome.RELEASED)
+    assert lifecycle.end([given_back], node_id=None, now=NOW) == {task_id}
+    assert report(node, result(task_id)) == ["recorded"]
+    assert report(node, result(task_id)) == ["duplicate"]
+    assert state_of(task_id) is TaskState.SUCCEEDED
+
+
+def test_a_success_of_an_attempt_thought_not_taken_is_refused_and_kept_after_the_next_claim() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    given_back = lifecycle.FailedAttempt(task_id=task_id, attempt=1, outcome=AttemptOutcome.RELEASED)
+    lifecycle.end([given_back], node_id=None, now=NOW)
+    lifecycle.stage(now=NOW + timedelta(seconds=10))
+    claim(node, now=NOW + timedelta(seconds=10))
+    assert report(node, result(task_id)) == ["superseded"]
+    assert report(node, result(task_id)) == ["superseded"]
+    kept = Attempt.objects.filter(task_id=task_id, outcome=AttemptOutcome.SUPERSEDED)
+    assert [attempt.number for attempt in kept] == [1]
+    assert state_of(task_id) is TaskState.DISPATCHED
+
+
 def test_a_late_failure_of_a_lost_attempt_only_corrects_the_record() -> None:
     node = make_node()
     (task_id,) = submit()

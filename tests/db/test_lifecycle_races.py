@@ -135,9 +135,9 @@ def test_hot_statements_keep_their_plan_after_an_analyze_that_saw_no_such_state(
     lifecycle.cancel(list(Task.objects.values_list("pk", flat=True)), actor="a", now=NOW)
     ids, ones = list(range(1, 201)), [1] * 200
     hot = {
-        postgres.CLAIM: (NOW, NOW, 1.0, 1.0, ids, ones, ones, ones, NOW),
+        postgres.CLAIM: (NOW, NOW, 1.0, 1.0, ids, ones, ones, ones, [None] * 200, NOW, 1.0),
         postgres.SUCCEED: (NOW, ids, ones, [NOW] * 200, [None] * 200, [False] * 200, 1, [2, 3]),
-        postgres.START: (1.0, 1.0, ids, ones, [NOW] * 200, [NOW] * 200, 1),
+        postgres.START: (ids, ones, [NOW] * 200, [NOW] * 200, 1),
     }
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE dispatcher_task")

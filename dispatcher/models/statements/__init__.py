@@ -62,6 +62,8 @@ class Claim(NamedTuple):
     attempt: int
     node_id: int
     incarnation: int
+    #: What the node declares for the type: the run time of a task that names none. None: the default of all types.
+    timeout_seconds: float | None = None
 
 
 class Claimed(NamedTuple):
@@ -73,7 +75,8 @@ class Claimed(NamedTuple):
     node_id: int
     incarnation: int
     max_attempts: int
-    timeout_seconds: float | None
+    #: Run time of the attempt: the task's own, the node's for the type, or the default. The deadline counts with it.
+    timeout_seconds: float
     payload: str
 
 
@@ -83,7 +86,7 @@ class Start(NamedTuple):
     task_id: int
     attempt: int
     started_at: datetime
-    #: Run time allowed if the task names none, plus grace, is added to this by the statement.
+    #: The deadline of the attempt moves by the time from its dispatch to this.
     now: datetime
 
 
@@ -138,9 +141,13 @@ class Statements(Protocol):
         """The first n queued tasks of each (lane id, n), skipping those another engine has locked."""
 
     def claim(self, rows: Sequence[Claim], *, now: datetime, timeout: float, grace: float) -> list[Claimed]:
-        """queued → dispatched, if still queued at that attempt and the node is the same incarnation and wanted."""
+        """queued → dispatched, if still queued at that attempt and the node is the same incarnation and wanted.
 
-    def start(self, rows: Sequence[Start], *, node_id: int, timeout: float, grace: float) -> list[tuple[int, int]]:
+        Not if its deadline for the start has passed, unless an earlier attempt was started. ``timeout``: the run time
+        where neither task nor node says another.
+        """
+
+    def start(self, rows: Sequence[Start], *, node_id: int) -> list[tuple[int, int]]:
         """dispatched → running; returns (task id, lane id) of those that moved."""
 
     def succeed(

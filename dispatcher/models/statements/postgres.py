@@ -30,18 +30,20 @@ CLAIM = """
     UPDATE dispatcher_task AS t
     SET state = 2, attempt = t.attempt + 1, node_id = c.node_id, incarnation = c.incarnation,
         dispatched_at = %s, started_at = NULL, run_at = NULL,
-        attempt_deadline = %s + make_interval(secs => coalesce(t.timeout_seconds, %s) + %s)
-    FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::int[]) AS c(id, attempt, node_id, incarnation)
+        attempt_deadline = %s + make_interval(secs => coalesce(t.timeout_seconds, c.timeout_seconds, %s) + %s)
+    FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::int[], %s::float8[])
+        AS c(id, attempt, node_id, incarnation, timeout_seconds)
     JOIN dispatcher_node n ON n.id = c.node_id AND n.incarnation = c.incarnation AND n.intent = 'run'
     WHERE t.id = c.id AND t.attempt = c.attempt AND (t.state + 0) = 1
-      AND (t.expires_at IS NULL OR t.expires_at > %s)
-    RETURNING t.id, t.attempt, t.lane_id, t.node_id, t.incarnation, t.max_attempts, t.timeout_seconds, t.payload
+      AND (t.expires_at IS NULL OR t.expires_at > %s OR t.attempt > t.released)
+    RETURNING t.id, t.attempt, t.lane_id, t.node_id, t.incarnation, t.max_attempts,
+              coalesce(t.timeout_seconds, c.timeout_seconds, %s), t.payload
 """
 
 START = """
     UPDATE dispatcher_task AS t
     SET state = 3, started_at = s.started_at,
-        attempt_deadline = s.now + make_interval(secs => coalesce(t.timeout_seconds, %s) + %s)
+        attempt_deadline = t.attempt_deadline + greatest(s.now - t.dispatched_at, interval '0')
     FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS s(id, attempt, started_at, now)
     WHERE t.id = s.id AND t.attempt = s.attempt AND t.node_id = %s AND (t.state + 0) = 2
     RETURNING t.id, t.lane_id
@@ -120,11 +122,13 @@ def lock_heads(wanted: Sequence[tuple[int, int]]) -> list[Head]:
 
 
 def claim(rows: Sequence[Claim], *, now: datetime, timeout: float, grace: float) -> list[Claimed]:
-    return [Claimed(*row) for row in _run(CLAIM, (now, now, timeout, grace, *_columns(rows), now))] if rows else []
+    if not rows:
+        return []
+    return [Claimed(*row) for row in _run(CLAIM, (now, now, timeout, grace, *_columns(rows), now, timeout))]
 
 
-def start(rows: Sequence[Start], *, node_id: int, timeout: float, grace: float) -> list[tuple[int, int]]:
-    return [(row[0], row[1]) for row in _run(START, (timeout, grace, *_columns(rows), node_id))] if rows else []
+def start(rows: Sequence[Start], *, node_id: int) -> list[tuple[int, int]]:
+    return [(row[0], row[1]) for row in _run(START, (*_columns(rows), node_id))] if rows else []
 
 
 def succeed(rows: Sequence[Success], *, node_id: int, now: datetime, states: Sequence[int]) -> list[Succeeded]:

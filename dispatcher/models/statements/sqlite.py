@@ -85,27 +85,34 @@ def claim(rows: Sequence[Claim], *, now: datetime, timeout: float, grace: float)
             dispatched_at = :now, started_at = NULL, run_at = NULL,
             attempt_deadline = strftime('%Y-%m-%d %H:%M:%f', :now,
                                         '+' || (coalesce(timeout_seconds, :timeout) + :grace) || ' seconds')
-        WHERE id = :id AND attempt = :attempt AND state = 1 AND (expires_at IS NULL OR expires_at > :now)
+        WHERE id = :id AND attempt = :attempt AND state = 1
+          AND (expires_at IS NULL OR expires_at > :now OR attempt > released)
           AND EXISTS (SELECT 1 FROM dispatcher_node n
                       WHERE n.id = :node AND n.incarnation = :incarnation AND n.intent = 'run')
-        RETURNING id, attempt, lane_id, node_id, incarnation, max_attempts, timeout_seconds, payload
+        RETURNING id, attempt, lane_id, node_id, incarnation, max_attempts, coalesce(timeout_seconds, :timeout), payload
     """
-    fixed = {"now": _stamp(now), "timeout": timeout, "grace": grace}
+    stamp = _stamp(now)
     params: list[Any] = [
-        {"id": r.task_id, "attempt": r.attempt, "node": r.node_id, "incarnation": r.incarnation, **fixed} for r in rows
-    ]
+        {
+            "id": r.task_id, "attempt": r.attempt, "node": r.node_id, "incarnation": r.incarnation, "now": stamp,
+            "timeout": timeout if r.timeout_seconds is None else r.timeout_seconds, "grace": grace,
+        }
+        for r in rows
+    ]  # fmt: skip
     return [Claimed(*row) for row in _run_each(sql, params)]
 
 
-def start(rows: Sequence[Start], *, node_id: int, timeout: float, grace: float) -> list[tuple[int, int]]:
+def start(rows: Sequence[Start], *, node_id: int) -> list[tuple[int, int]]:
     sql = """
         UPDATE dispatcher_task
         SET state = 3, started_at = ?,
-            attempt_deadline = strftime('%Y-%m-%d %H:%M:%f', ?, '+' || (coalesce(timeout_seconds, ?) + ?) || ' seconds')
+            attempt_deadline = strftime(
+                '%Y-%m-%d %H:%M:%f', attempt_deadline,
+                printf('+%.3f seconds', max(0, (julianday(?) - julianday(dispatched_at)) * 86400)))
         WHERE id = ? AND attempt = ? AND node_id = ? AND state = 2
         RETURNING id, lane_id
     """
-    params = [(_stamp(r.started_at), _stamp(r.now), timeout, grace, r.task_id, r.attempt, node_id) for r in rows]
+    params = [(_stamp(r.started_at), _stamp(r.now), r.task_id, r.attempt, node_id) for r in rows]
     return [(row[0], row[1]) for row in _run_each(sql, params)]
 
 

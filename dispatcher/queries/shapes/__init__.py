@@ -1,0 +1,71 @@
+"""The shapes of everything that pages, API and live topics show.
+
+Values are ready to be encoded by msgspec: times are aware ``datetime`` (in JSON: ISO 8601, UTC, ``Z``), durations are
+milliseconds, task ids are strings of digits. Ages are never sent: who shows them counts from the time given.
+"""
+
+from dispatcher.queries.shapes.pages import (
+    AuditPage,
+    AuditRow,
+    Counts,
+    FailureGroup,
+    NodeDetail,
+    NodeRow,
+    NodesDocument,
+    OldestWait,
+    Overview,
+    Pause,
+    Pool,
+    QueueRow,
+    QueuesDocument,
+    SeriesPoint,
+    TasksDocument,
+    TypeInfo,
+    TypeRow,
+)
+from dispatcher.queries.shapes.tasks import (
+    AttemptRow,
+    ErrorDetail,
+    LogLine,
+    LogPage,
+    NodeObstacles,
+    Obstacle,
+    Progress,
+    TaskDetail,
+    TaskDocument,
+    TaskPage,
+    TaskRow,
+    Waiting,
+)
+
+__all__ = [
+    "AttemptRow",
+    "AuditPage",
+    "AuditRow",
+    "Counts",
+    "ErrorDetail",
+    "FailureGroup",
+    "LogLine",
+    "LogPage",
+    "NodeDetail",
+    "NodeObstacles",
+    "NodeRow",
+    "NodesDocument",
+    "Obstacle",
+    "OldestWait",
+    "Overview",
+    "Pause",
+    "Pool",
+    "Progress",
+    "QueueRow",
+    "QueuesDocument",
+    "SeriesPoint",
+    "TaskDetail",
+    "TaskDocument",
+    "TaskPage",
+    "TaskRow",
+    "TasksDocument",
+    "TypeInfo",
+    "TypeRow",
+    "Waiting",
+]

@@ -1,0 +1,182 @@
+"""Shapes of tasks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypedDict
+
+
+class Progress(TypedDict):
+    """How far a running task is, in its own words."""
+
+    #: 0.0 to 1.0, or None when unknown.
+    fraction: float | None
+    message: str
+    at: datetime
+
+
+class TaskRow(TypedDict):
+    """One task in a list."""
+
+    id: str
+    #: Rises with every transition; of two rows for the same task the one with the larger version is newer.
+    version: int
+    state: str
+    type: str
+    queue: str
+    #: Name of the node of the current or last attempt.
+    node: str | None
+    #: The fence: rises at every claim.
+    attempt: int
+    #: Attempts that count against max_attempts; "2/3" on the screen is counted_attempts/max_attempts.
+    counted_attempts: int
+    max_attempts: int
+    priority: int
+    tags: list[str]
+    cancel_requested: bool
+    created_at: datetime
+    #: When it is due; set while scheduled.
+    run_at: datetime | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    #: From ready to started, for the current attempt; None before the start is known.
+    wait_ms: float | None
+    #: From started to finished; None before the end.
+    run_ms: float | None
+    #: Only while active, and only of the current attempt.
+    progress: Progress | None
+    #: Type and first line of the last failure, at most 200 characters.
+    error: str | None
+
+
+class TaskPage(TypedDict):
+    """A page of tasks, newest first."""
+
+    rows: list[TaskRow]
+    #: Pass it as ``after`` for what follows; None at the end. A page may be short, or empty, and still have a next one:
+    #: each page looks through a bounded number of tasks.
+    next: str | None
+    #: All matching tasks with an id above this one were looked at; None when that is all there are.
+    searched_to: str | None
+
+
+class ErrorDetail(TypedDict):
+    """A failure in full, as far as its size allowed."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+class AttemptRow(TypedDict):
+    """One attempt in the timeline of a task, oldest first."""
+
+    #: Unique within the task; "current" for the attempt that lives on the task itself.
+    id: str
+    number: int
+    node: str | None
+    #: An attempt outcome, "succeeded", "dispatched" or "running".
+    outcome: str
+    queued_at: datetime | None
+    dispatched_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: ErrorDetail | None
+
+
+class LogLine(TypedDict):
+    """One log line of a task."""
+
+    #: "<attempt>.<n>"
+    id: str
+    attempt: int
+    #: Counts from 1 within the attempt.
+    n: int
+    at: datetime
+    level: str
+    text: str
+
+
+class LogPage(TypedDict):
+    """Log lines of one attempt, in order."""
+
+    attempt: int
+    lines: list[LogLine]
+    #: Pass it as ``after`` for what follows; None if there was nothing more.
+    next: int | None
+
+
+class TaskDetail(TaskRow):
+    """Everything about one task but its log lines."""
+
+    labels: dict[str, str]
+    affinity_key: str
+    timeout_seconds: float | None
+    backoff_seconds: float
+    backoff_cap_seconds: float
+    submitted_by: str
+    dispatched_at: datetime | None
+    #: Not started by then: expired.
+    expires_at: datetime | None
+    #: No report of the current attempt by then: lost.
+    attempt_deadline: datetime | None
+    cancel_requested_at: datetime | None
+    retry_of: str | None
+    #: Tasks that are retries of this one, newest first, at most 20.
+    retries: list[str]
+    #: JSON text, as submitted.
+    payload: str
+    #: JSON text, or None if there is none.
+    result: str | None
+    #: The last failure in full.
+    failure: ErrorDetail | None
+    #: Result or failure were cut to size.
+    truncated: bool
+    #: The newest 50.
+    attempts: list[AttemptRow]
+    attempts_omitted: int
+
+
+class Obstacle(TypedDict):
+    """One thing that keeps a task from a node, or from all of them."""
+
+    #: Stable; programs may match on it.
+    code: str
+    text: str
+
+
+class NodeObstacles(TypedDict):
+    """What keeps a task from one node."""
+
+    name: str
+    #: The decisive one first; empty if the node could take the task now.
+    reasons: list[Obstacle]
+    #: The last attempt ended badly there: only if no other node can take it.
+    avoided: bool
+
+
+class Waiting(TypedDict):
+    """Why a ready task has not been given to a node yet."""
+
+    #: turn: nothing but others before it; transient: passes by itself; operator: somebody has to act; impossible: no
+    #: registered node can ever run it as declared.
+    kind: str
+    #: One sentence.
+    text: str
+    #: Where it would go now if it were its turn.
+    node: str | None
+    #: What holds on every node alike.
+    reasons: list[Obstacle]
+    #: At most 50, those that are closest to taking it first.
+    nodes: list[NodeObstacles]
+    nodes_omitted: int
+
+
+class TaskDocument(TaskDetail):
+    """The document of the live topic ``task:<id>``."""
+
+    #: None unless the task is ready and waits for a node.
+    waiting: Waiting | None
+    #: The last 1,000 lines of all attempts, by attempt and n.
+    logs: list[LogLine]
