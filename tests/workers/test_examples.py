@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.launch.installation import free_port
 from tests.workers.node_process import REPOSITORY, node_environment
 
 pytestmark = pytest.mark.e2e
@@ -56,7 +56,7 @@ class SeedDouble:
             self.changed.notify_all()
             return status
 
-    def wait_for(self, look: Callable[[], list[Any]], seconds: float = 10.0) -> list[Any]:
+    def wait_for(self, look: Callable[[], list[Any]], seconds: float = 30.0) -> list[Any]:
         with self.changed:
             assert self.changed.wait_for(look, seconds), self.received
             return look()
@@ -77,17 +77,18 @@ def seed() -> Iterator[SeedDouble]:
 def worker(seed: SeedDouble, request: pytest.FixtureRequest) -> Iterator[int]:
     """The example's process; a test's parameter is what its first registrations are answered."""
     seed.refuse["/register"] = list(getattr(request, "param", []))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, str(EXAMPLE), "counter", str(port), f"127.0.0.1:{seed.port}"],
         env=node_environment(TASKDIST_TOKEN="tdn_of-the-counter"),
         stderr=subprocess.DEVNULL,
     )
-    seed.wait_for(lambda: seed.bodies("/register"))
-    yield port
-    process.kill()
-    process.wait()
+    try:
+        seed.wait_for(lambda: seed.bodies("/register"))
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 def push(port: int, task: dict[str, Any]) -> int:
