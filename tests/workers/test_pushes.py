@@ -132,6 +132,7 @@ def test_resolve_finds_running_held_finished_and_tombstones_the_unknown(
     running = [a_task("t.wait", {"file": str(tmp_path / "go")}) for _ in range(4)]
     waiting = a_task("t.wait", {"file": str(tmp_path / "go")})
     shared_node.client.push(*running, waiting)
+    shared_node.await_running(*running)
     never = a_task("t.double", {"n": 1})
     asked = [ref(running[0]), ref(waiting), ref(never)]
     states = [r.state for r in shared_node.client.control(resolve=asked).resolved]
