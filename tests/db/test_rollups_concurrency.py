@@ -16,7 +16,7 @@ from tests.factories import NOW, make_change, make_lane
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 def in_thread(work: Callable[[], None]) -> threading.Thread:
