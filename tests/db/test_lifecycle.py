@@ -98,6 +98,17 @@ def test_a_claim_of_a_task_that_was_cancelled_meanwhile_takes_nothing() -> None:
     assert state_of(task_id) is TaskState.CANCELLED
 
 
+def test_a_claim_decided_before_another_attempt_ended_takes_nothing() -> None:
+    node = make_node()
+    (task_id,) = submit(backoff_seconds=0)
+    claim(node)
+    report(node, result(task_id, outcome="failed"))
+    lifecycle.stage(now=NOW)
+    assert state_of(task_id) is TaskState.QUEUED
+    assert lifecycle.claim([Claim(task_id, 0, node.pk, node.incarnation)], now=NOW) == []
+    assert state_of(task_id) is TaskState.QUEUED
+
+
 def test_a_claim_of_an_expired_task_takes_nothing() -> None:
     node = make_node()
     (task_id,) = submit(expires_at=NOW + timedelta(seconds=5))
