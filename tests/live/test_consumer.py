@@ -12,7 +12,7 @@ from django.utils import timezone
 from dispatcher.live import consumer, topics
 from dispatcher.live.hub import hub_of_this_loop
 from dispatcher.states import TaskState
-from tests.factories import make_logs, make_node, make_progress, make_task, make_user, tell
+from tests.factories import NOW, make_logs, make_node, make_progress, make_task, make_user, tell
 from tests.live.browser import Browser, cookie_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -200,8 +200,8 @@ async def test_a_task_that_is_deleted_while_watched_is_gone(tab) -> None:
     task = await sync_to_async(make_task)(state=TaskState.SUCCEEDED)
     browser = await tab()
     await browser.watch(f"task:{task.pk}")
-    now = timezone.now()
-    await sync_to_async(lifecycle.prune)(finished_before=now, now=now)
+    later = NOW + timedelta(days=1)
+    await sync_to_async(lifecycle.prune)(finished_before=later, now=later)
     assert (await browser.frame())["type"] == "gone"
     assert hub_of_this_loop().num_subscriptions == 0
 
