@@ -3,13 +3,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from dispatcher import credentials
+from dispatcher import credentials, node_registry
 from dispatcher.models import Attempt, Change, Credential, LogChunk, Node, Task, TaskProgress
 from dispatcher.states import NodeIntent, NodeState, TaskState
 from tests.api.conftest import Caller, now, token_of
 from tests.factories import make_node, make_task, make_user
+from workers import protocol
 
 REGISTER, HEARTBEAT, RESULTS = (f"/api/v1/nodes/{name}" for name in ("register", "heartbeat", "results"))
 pytestmark = pytest.mark.django_db
@@ -57,6 +59,16 @@ class TestRegister:
         caller = Caller(enrolment_token())
         assert caller.post(REGISTER, registration(name="first")).status == 200
         assert caller.post(REGISTER, registration(name="second")).status == 401
+        assert not Node.objects.filter(name="second").exists()
+
+    def test_two_that_use_the_last_use_at_once_do_not_both_get_in(self, db: None) -> None:
+        enrolment_token()
+        # Both requests have passed the door: the use that is left is counted again when it is taken.
+        seen = Credential.objects.get(kind=Credential.Kind.ENROLMENT)
+        messages = [msgspec.convert(registration(name=name), protocol.Register) for name in ("first", "second")]
+        node_registry.enrol(messages[0], credential=seen, now=now())
+        with pytest.raises(node_registry.EnrolmentRefused):
+            node_registry.enrol(messages[1], credential=seen, now=now())
         assert not Node.objects.filter(name="second").exists()
 
     def test_a_taken_name_is_not_taken_over(self, node: Node) -> None:

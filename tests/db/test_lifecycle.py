@@ -12,7 +12,7 @@ from dispatcher import lifecycle
 from dispatcher.lifecycle import TRANSITIONS, TaskSpec
 from dispatcher.models import Attempt, Change, IdempotencyKey, Node, Task, TaskTag
 from dispatcher.models.statements import Claim, Start, statements
-from dispatcher.states import AttemptOutcome, TaskState
+from dispatcher.states import AttemptOutcome, NodeIntent, TaskState
 from tests.db.lifecycle_steps import claim, report, result, state_of, submit
 from tests.factories import NOW, make_node
 from workers import protocol
@@ -80,6 +80,14 @@ def test_the_same_key_twice_in_one_batch_makes_one_task() -> None:
     assert IdempotencyKey.objects.count() == 1
 
 
+def test_the_same_key_twice_in_one_batch_for_two_tasks_is_a_conflict() -> None:
+    specs = [TaskSpec(type="echo", payload=payload, idempotency_key="k") for payload in ("1", "2")]
+    with pytest.raises(lifecycle.IdempotencyConflict) as conflict:
+        lifecycle.submit(specs, submitted_by="alice", now=NOW)
+    assert conflict.value.indexes == [1]
+    assert not Task.objects.exists()
+
+
 def test_a_claim_binds_node_attempt_and_deadline() -> None:
     node = make_node()
     (task_id,) = submit(timeout_seconds=10)
@@ -125,12 +133,30 @@ def test_a_claim_for_a_node_that_was_started_anew_takes_nothing() -> None:
     assert claim(node) == []
 
 
+def test_a_claim_for_a_node_that_is_no_longer_wanted_takes_nothing() -> None:
+    node = make_node()
+    submit()
+    Node.objects.filter(pk=node.pk).update(intent=NodeIntent.DRAIN)
+    assert claim(node) == []
+
+
 def test_a_claim_of_a_task_that_was_cancelled_meanwhile_takes_nothing() -> None:
     node = make_node()
     (task_id,) = submit()
     lifecycle.cancel([task_id], actor="op", now=NOW)
     assert lifecycle.claim([Claim(task_id, 0, node.pk, node.incarnation)], now=NOW) == []
     assert state_of(task_id) is TaskState.CANCELLED
+
+
+def test_a_claim_decided_before_another_attempt_ended_takes_nothing() -> None:
+    node = make_node()
+    (task_id,) = submit(backoff_seconds=0)
+    claim(node)
+    report(node, result(task_id, outcome="failed"))
+    lifecycle.stage(now=NOW)
+    assert state_of(task_id) is TaskState.QUEUED
+    assert lifecycle.claim([Claim(task_id, 0, node.pk, node.incarnation)], now=NOW) == []
+    assert state_of(task_id) is TaskState.QUEUED
 
 
 def test_a_claim_of_an_expired_task_takes_nothing() -> None:
@@ -193,6 +219,44 @@ def test_a_started_task_is_running_and_its_deadline_counts_from_there() -> None:
     task = Task.objects.get(pk=task_id)
     assert (task.state, task.started_at) == (TaskState.RUNNING, later)
     assert task.attempt_deadline == later + timedelta(seconds=70)
+
+
+def test_starts_of_another_node_or_attempt_change_nothing() -> None:
+    node, other = make_node(), make_node()
+    (task_id,) = submit()
+    claim(node)
+    assert lifecycle.start([Start(task_id, 1, NOW, NOW)], node_id=other.pk, now=NOW) == []
+    for attempt in (0, 2):
+        assert lifecycle.start([Start(task_id, attempt, NOW, NOW)], node_id=node.pk, now=NOW) == []
+    assert state_of(task_id) is TaskState.DISPATCHED
+
+
+def test_a_failure_of_another_node_or_attempt_ends_nothing() -> None:
+    node, other = make_node(), make_node()
+    (task_id,) = submit()
+    claim(node)
+    assert report(other, result(task_id, outcome="failed")) == ["superseded"]
+    assert report(node, result(task_id, attempt=2, outcome="failed")) == ["superseded"]
+    assert state_of(task_id) is TaskState.DISPATCHED
+
+
+def test_the_success_of_one_node_is_no_duplicate_of_anothers() -> None:
+    node, other = make_node(), make_node()
+    (task_id,) = submit()
+    claim(node)
+    report(node, result(task_id))
+    assert report(other, result(task_id)) == ["superseded"]
+
+
+def test_what_a_node_holds_is_compared_with_what_it_was_given() -> None:
+    node, other = make_node(), make_node()
+    (held,) = submit()
+    claim(node)
+    assert lifecycle.compare({held: 1}, node_id=node.pk) == ([], [])
+    ref = protocol.AttemptRef(task_id=str(held), attempt=1)
+    assert lifecycle.compare({held: 1}, node_id=other.pk) == ([ref], [])
+    report(node, result(held))
+    assert lifecycle.compare({held: 1}, node_id=node.pk) == ([ref], [])
 
 
 def test_results_of_another_node_or_attempt_are_refused_and_kept() -> None:

@@ -152,7 +152,9 @@ class World:
         self.states[row.task_id] = row.to_state
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(seed=st.integers(0, 2**32), steps=st.lists(st.sampled_from(STEPS), min_size=10, max_size=60))
 def test_no_history_breaks_the_rules(seed: int, steps: list[str]) -> None:
     with transaction.atomic():

@@ -106,6 +106,28 @@ def test_the_end_of_a_lost_attempt_in_the_same_report_does_not_cost_the_result_o
     assert outcomes == {ids[0]: AttemptOutcome.SUPERSEDED, ids[1]: AttemptOutcome.FAILED}
 
 
+def test_a_success_of_an_attempt_that_failed_is_not_let_in_by_the_loss_of_an_earlier_one() -> None:
+    node = make_node()
+    (task_id,) = submit(backoff_seconds=0)
+    claim(node)
+    lose(node)
+    lifecycle.stage(now=NOW)
+    claim(node)
+    report(node, result(task_id, 2, "failed"))
+    assert report(node, result(task_id, 2)) == ["duplicate"]
+    assert state_of(task_id) is TaskState.SCHEDULED
+
+
+def test_a_registration_that_is_repeated_loses_nothing() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    claim(node)
+    message = protocol.Register(name=node.name, url=node.url, boot_id=node.boot_id, slots=9)
+    again = node_registry.register(message, node=node, now=NOW)
+    assert (again.slots, again.incarnation) == (9, node.incarnation)
+    assert state_of(task_id) is TaskState.DISPATCHED
+
+
 def test_a_new_start_of_a_node_loses_what_the_old_one_held() -> None:
     node = make_node()
     (task_id,) = submit()

@@ -31,7 +31,7 @@ def at_once(count: int, work: Callable[[int], T]) -> list[T]:
 
     def run(number: int) -> T:
         try:
-            gate.wait(10)
+            gate.wait(60)
             return work(number)
         finally:
             connections.close_all()

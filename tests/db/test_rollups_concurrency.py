@@ -10,13 +10,14 @@ from django.db import connection, connections, transaction
 
 from dispatcher import events
 from dispatcher.models import StateCount
+from dispatcher.models.feed_reader import FeedReader
 from dispatcher.rollups import fold
 from dispatcher.states import TaskState
 from tests.factories import NOW, make_change, make_lane
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 def in_thread(work: Callable[[], None]) -> threading.Thread:
@@ -86,6 +87,47 @@ def test_a_change_that_commits_after_a_later_one_is_folded(on_postgres: bool) ->
     thread.join(PATIENCE_SECONDS)
     fold(NOW)
     assert queued() == (2 if on_postgres else 1)
+
+
+def test_a_reader_that_begins_at_the_end_sees_what_commits_later_with_a_smaller_id(on_postgres: bool) -> None:
+    lane = make_lane().pk
+    one_more(lane, 1)
+    written, go_on = threading.Event(), threading.Event()
+
+    def slow_writer() -> None:
+        with transaction.atomic():
+            one_more(lane, 2)
+            written.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+
+    thread = in_thread(slow_writer)
+    assert written.wait(PATIENCE_SECONDS)
+    if on_postgres:
+        one_more(lane, 3)
+    reader = FeedReader.at_end()
+    assert reader.read() == []
+    go_on.set()
+    thread.join(PATIENCE_SECONDS)
+    assert len(reader.read()) == 1
+    assert reader.read() == []
+
+
+def test_an_id_whose_transaction_was_rolled_back_is_given_up() -> None:
+    lane = make_lane().pk
+    reader = FeedReader.at_end()
+    with transaction.atomic():
+        one_more(lane, 1)
+        transaction.set_rollback(True)
+    one_more(lane, 2)
+    assert len(reader.read()) == 1
+    # Looked for until every transaction that could have taken it has ended; others of this run may go on for a while.
+    pause = threading.Event()
+    for _ in range(PATIENCE_SECONDS * 10):
+        if not reader.holes:
+            break
+        assert reader.read() == []
+        pause.wait(0.1)
+    assert reader.holes == {}
 
 
 def test_a_fold_that_fails_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:

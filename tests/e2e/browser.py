@@ -13,7 +13,7 @@ from tests.launch.installation import Installation
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update")
 #: How long a page may take to show a change; generous, as the tests of other processes run beside it.
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -23,7 +23,7 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     assert path, "these tests need Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS), timeout=4 * PATIENCE_MS)
         try:
             yield browser
         finally:
@@ -54,7 +54,8 @@ class Visit:
         self.page.get_by_label("User name").fill(user)
         self.page.get_by_label("Password").fill(password or self.installed.password())
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url("**/")
+        # The address of the login also ends with a slash: the next page asked for would cut the login short.
+        self.page.wait_for_url(f"{self.installed.url}/")
 
     def open(self, path: str) -> Page:
         """Open a page and wait until it is live; mark it, so that a reload would be noticed."""

@@ -28,7 +28,7 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self._url + path, data=data, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
 
     def node(self, name: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Api:
         found: dict[str, Any] = self.ask(f"/api/v1/tasks/{task_id}")
         return found
 
-    def await_state(self, task_id: str, *states: str, seconds: float = 30.0) -> dict[str, Any]:
+    def await_state(self, task_id: str, *states: str, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until a task is in one of the states."""
         assert eventually(lambda: self.task(task_id)["state"] in states, seconds=seconds), self.task(task_id)
         return self.task(task_id)
@@ -84,5 +84,5 @@ def fragile(tmp_path: Path, empty_database_url: str) -> Iterator[Installation]:
 def api_of(installed: Installation) -> Api:
     """The REST API of an installation; returns when both nodes are online."""
     found = Api(installed)
-    assert eventually(lambda: all(found.node(name)["state"] == "online" for name in ("local-1", "local-2")), seconds=30)
+    assert eventually(lambda: all(found.node(name)["state"] == "online" for name in ("local-1", "local-2")))
     return found

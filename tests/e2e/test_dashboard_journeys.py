@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import Visit, chromium
 from tests.e2e.conftest import Api
+from tests.e2e.gate import Gate
 from tests.launch.installation import Installation
 from tests.launch.programs import eventually
 
@@ -36,10 +38,11 @@ def shown_state(visit: Visit, word: str) -> None:
     expect(visit.page.locator("#task .page-head .state > span").first).to_have_text(word)
 
 
-def test_a_task_goes_through_the_form_to_success_before_ones_eyes(visit: Visit) -> None:
+def test_a_task_goes_through_the_form_to_success_before_ones_eyes(visit: Visit, installed: Installation) -> None:
+    gate = Gate(installed, "form")
     page = visit.open("/submit/")
-    page.get_by_label("Type", exact=True).fill("demo.sleep")
-    page.get_by_label("Payload").fill('{"seconds": 1.5}')
+    page.get_by_label("Type", exact=True).fill(gate.task["type"])
+    page.get_by_label("Payload").fill(json.dumps(gate.task["payload"]))
     page.get_by_role("button", name="Submit", exact=True).dblclick()
     toast = page.locator(".toast")
     expect(toast).to_have_count(1)
@@ -47,6 +50,7 @@ def test_a_task_goes_through_the_form_to_success_before_ones_eyes(visit: Visit) 
     page.wait_for_url(re.compile(r"/tasks/\d+/"))
     page.evaluate("window.sameAsBefore = true")
     shown_state(visit, "Running")
+    gate.open()
     shown_state(visit, "Succeeded")
     expect(page.locator("#attempt-rows .state")).to_have_text("Succeeded")
     page.get_by_role("tab", name="Result").click()
@@ -211,12 +215,14 @@ def test_a_task_that_waits_for_its_next_attempt_says_so(visit: Visit, api: Api) 
     assert visit.was_not_reloaded()
 
 
-def test_the_overview_follows(visit: Visit, api: Api) -> None:
+def test_the_overview_follows(visit: Visit, installed: Installation, api: Api) -> None:
+    gate = Gate(installed, "overview")
     page = visit.open("/")
     figure = page.locator("#overview .kpi", has_text="Slots busy").locator(".kpi-value")
     expect(figure).to_have_text(re.compile(r"^0\s*/\s*\d+$"))
-    ids = api.submit(*[{"type": "demo.sleep", "payload": {"seconds": 2}}] * 3)
+    ids = api.submit(*[gate.task] * 3)
     expect(figure).to_have_text(re.compile(r"^3\s*/\s*\d+$"))
+    gate.open()
     for task_id in ids:
         api.await_state(task_id, "succeeded")
     expect(figure).to_have_text(re.compile(r"^0\s*/\s*\d+$"))

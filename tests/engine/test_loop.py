@@ -9,8 +9,11 @@ import pytest
 
 from dispatcher.engine.loop import Loop
 from dispatcher.engine.supervisor import Engine
+from tests.launch.programs import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE_SECONDS = 30
 
 
 class Counting(Loop):
@@ -41,27 +44,27 @@ def test_a_full_batch_leads_to_another_pass_at_once() -> None:
     loop = Counting(True, True, False)
     loop.start()
     for _ in range(3):
-        assert loop.passed.acquire(timeout=5)
+        assert loop.passed.acquire(timeout=PATIENCE_SECONDS)
     assert not loop.passed.acquire(timeout=0.05)
-    assert loop.stop(timeout=5)
+    assert loop.stop(timeout=PATIENCE_SECONDS)
     assert loop.closed.is_set()
 
 
 def test_a_wake_up_starts_a_pass_and_one_during_a_pass_is_not_lost() -> None:
     loop = Counting()
     loop.start()
-    assert loop.passed.acquire(timeout=5)
+    assert loop.passed.acquire(timeout=PATIENCE_SECONDS)
     loop.wake()
-    assert loop.passed.acquire(timeout=5)
-    loop.stop(timeout=5)
+    assert loop.passed.acquire(timeout=PATIENCE_SECONDS)
+    loop.stop(timeout=PATIENCE_SECONDS)
 
 
 def test_a_failed_pass_is_told_and_tried_again() -> None:
     loop = Counting(ValueError("no"), False)
     loop.start()
-    assert loop.passed.acquire(timeout=5)
-    assert loop.passed.acquire(timeout=5)
-    assert loop.stop(timeout=5)
+    assert loop.passed.acquire(timeout=PATIENCE_SECONDS)
+    assert loop.passed.acquire(timeout=PATIENCE_SECONDS)
+    assert loop.stop(timeout=PATIENCE_SECONDS)
     assert loop.health.errors == 1
     assert loop.health.last_error == "ValueError: no"
     assert loop.health.failing == 0
@@ -79,29 +82,24 @@ def test_starting_and_stopping_twice_is_harmless() -> None:
     loop = Counting()
     loop.start()
     loop.start()
-    assert loop.passed.acquire(timeout=5)
-    assert loop.stop(timeout=5)
-    assert loop.stop(timeout=5)
+    assert loop.passed.acquire(timeout=PATIENCE_SECONDS)
+    assert loop.stop(timeout=PATIENCE_SECONDS)
+    assert loop.stop(timeout=PATIENCE_SECONDS)
 
 
 def test_a_stop_interrupts_the_wait() -> None:
     loop = Counting(interval=3600.0)
     loop.start()
-    assert loop.passed.acquire(timeout=5)
-    assert loop.stop(timeout=2)
+    assert loop.passed.acquire(timeout=PATIENCE_SECONDS)
+    assert loop.stop(timeout=PATIENCE_SECONDS)
 
 
 def test_every_loop_of_the_engine_starts_passes_and_stops() -> None:
     engine = Engine()
     for loop in engine._loops:
         loop.start()
-    arrived = threading.Event()
     for loop in engine._loops:
-        for _ in range(100):
-            if loop.health.passes:
-                break
-            arrived.wait(0.05)
-        assert loop.health.passes, loop.name
+        assert eventually(lambda loop=loop: loop.health.passes), loop.name
         assert loop.health.errors == 0, (loop.name, loop.health.last_error)
     assert engine._find_problem() == ""
     engine.stop()
@@ -114,7 +112,7 @@ def test_the_watchdog_names_a_loop_that_died_or_is_stuck() -> None:
     for loop in engine._loops:
         loop.start()
     stuck = engine._loops[0]
-    stuck.stop(timeout=5)
+    stuck.stop(timeout=PATIENCE_SECONDS)
     stuck._thread = threading.current_thread()
     stuck.health.last_pass -= 3600
     assert f"the {stuck.name} has not come round" in engine._find_problem()

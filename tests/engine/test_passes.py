@@ -178,6 +178,30 @@ def test_back_pressure_of_a_node_costs_no_attempt_and_holds_the_node() -> None:
     assert pushed.run() == []
 
 
+def test_results_in_an_answer_are_recorded_and_acknowledged() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    pushed = Pushed()
+    pushed.run()
+    done = protocol.TaskResult(task_id=str(task_id), attempt=1, outcome="succeeded")
+    item = protocol.PushItem(task_id=str(task_id), attempt=1, status="done", result=done)
+    answer = Answer(202, {}, protocol.msgspec.json.encode(protocol.PushReply(items=[item])))
+    acks = take_in(answer, pushed.tasks, node_id=node.pk, now=NOW)
+    assert acks == [protocol.AttemptRef(task_id=str(task_id), attempt=1)]
+    assert Task.objects.get(pk=task_id).state == TaskState.SUCCEEDED
+
+
+def test_a_node_that_was_started_anew_is_not_held_for_it() -> None:
+    node = make_node()
+    (task_id,) = submit()
+    pushed = Pushed()
+    pushed.run()
+    take_in(Answer(409, {}, b""), pushed.tasks, node_id=node.pk, now=NOW)
+    assert Task.objects.get(pk=task_id).state == TaskState.SCHEDULED
+    node.refresh_from_db()
+    assert (node.held_until, node.push_failures) == (None, 0)
+
+
 def test_a_redirect_is_a_refusal_and_never_followed() -> None:
     node = make_node()
     (task_id,) = submit()

@@ -57,11 +57,13 @@ def poller() -> Iterator[Poller]:
     connections.close_all()
 
 
-def claim(node: Node, task_type: str, payload: str = "{}") -> Claimed:
+def claim(node: Node, task_type: str, payload: str = "{}", *, is_settled: bool = False) -> Claimed:
+    """A task of the node. Only of one that ``is_settled`` does the poller ask where it is: asked for before its push
+    has arrived, an attempt is given up, so with others that must not happen however long the push takes.
+    """
     lifecycle.submit([TaskSpec(type=task_type, payload=payload)], submitted_by="a", now=timezone.now())
     (head,) = statements().lock_heads([(lane, 1) for lane in statements().ready_lanes()])
-    # Claimed a while ago, so that the poller takes it for settled.
-    then = timezone.now() - 2 * SETTLE
+    then = timezone.now() + (-2 * SETTLE if is_settled else timedelta(minutes=5))
     (claimed,) = lifecycle.claim([Claim(head.id, head.attempt, node.pk, node.incarnation)], now=then)
     return claimed
 
@@ -103,7 +105,7 @@ def test_a_result_that_the_node_cannot_report_is_brought_home_by_the_poller(
 
     assert eventually(polled)
     # Acknowledged: the node does not offer it again.
-    assert eventually(lambda: poller.run_once(timezone.now()) or not _unreported(poller, node))
+    assert eventually(lambda: not poller.run_once(timezone.now()) and not _unreported(poller, node))
 
 
 def _unreported(poller: Poller, node: Node) -> bool:
@@ -113,14 +115,44 @@ def _unreported(poller: Poller, node: Node) -> bool:
 def test_an_attempt_whose_push_never_arrived_is_offered_again_and_refused_if_it_still_arrives(
     node: Node, pusher: Pusher, poller: Poller
 ) -> None:
-    task = claim(node, "demo.echo")
-    poller.run_once(timezone.now())
+    task = claim(node, "demo.echo", is_settled=True)
+
+    def given_back() -> bool:
+        # A node that does not answer in time is asked again.
+        poller.run_once(timezone.now())
+        return state_of(task) is not TaskState.DISPATCHED
+
+    assert eventually(given_back)
     row = Task.objects.get(pk=task.id)
     assert (row.state, row.released, row.counted_attempts) == (TaskState.SCHEDULED, 1, 0)
     lifecycle.stage(now=timezone.now() + timedelta(seconds=5))
     # The delayed push of the first attempt: the node has tombstoned it.
     pusher.push([task])
     assert not eventually(lambda: state_of(task) is TaskState.SUCCEEDED, seconds=1)
+
+
+def test_a_push_that_may_still_be_on_its_way_is_waited_for(node: Node, poller: Poller) -> None:
+    task = claim(node, "demo.echo")
+    poller.run_once(timezone.now())
+    assert state_of(task) is TaskState.DISPATCHED
+
+
+def test_what_an_earlier_start_of_the_node_held_is_left_to_the_sweeper(node: Node, poller: Poller) -> None:
+    task = claim(node, "demo.echo", is_settled=True)
+    Node.objects.filter(pk=node.pk).update(incarnation=node.incarnation + 1)
+    poller.run_once(timezone.now())
+    assert state_of(task) is TaskState.DISPATCHED
+
+
+def test_the_status_of_a_start_that_has_not_registered_counts_for_nothing(
+    node: Node, program: NodeProcess, pusher: Pusher, poller: Poller
+) -> None:
+    task = claim(node, "demo.sleep", '{"seconds": 60}')
+    pusher.push([task])
+    assert eventually(lambda: [held.task_id for held in program.client.status().held if held.running] == [str(task.id)])
+    Node.objects.filter(pk=node.pk).update(boot_id="another")
+    poller.run_once(timezone.now())
+    assert state_of(task) is TaskState.DISPATCHED
 
 
 def test_a_running_task_is_adopted_and_a_request_to_cancel_reaches_it(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Installation:
                 stderr=output,
                 start_new_session=True,
             )
-        running = eventually(lambda: "is running at" in self.said(begin) or process.poll() is not None, seconds=90)
+        running = eventually(lambda: "is running at" in self.said(begin) or process.poll() is not None, seconds=120)
         assert running, self.said()
         assert process.poll() is None, self.said()
 
@@ -113,12 +114,20 @@ class Installation:
         """Send a signal to its group as a terminal or `make` does, and return its exit status."""
         assert self._process is not None
         os.killpg(self._process.pid, number)
-        return self._process.wait(20)
+        return self._process.wait(60)
 
     def kill_remains(self) -> None:
-        """End whatever a failed test has left."""
-        for pid in self.processes().values():
-            os.kill(pid, signal.SIGKILL)
+        """End whatever a failed test has left, and what that has just started."""
+
+        def all_are_gone() -> bool:
+            pids = self.processes().values()
+            for pid in pids:
+                # The keeper ends them as well, as soon as the supervisor is gone.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not pids
+
+        assert eventually(all_are_gone), self.processes()
         if self._process is not None:
             self._process.wait(20)
 
@@ -133,10 +142,18 @@ def installation(var: Path, **settings: str) -> Iterator[Installation]:
         made.kill_remains()
 
 
+# Below those that Linux gives to outgoing connections and to whoever asks for any port (from 32768 on): a port of
+# that range may be taken between the moment when it was found free and the moment when a process listens on it.
+OWN_PORTS = range(20_000, 32_768)
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a port that nobody listens on now, and that nobody is given by chance."""
+    # Not from the seeded generator of the test: runs side by side must not go through the same numbers.
+    for port in random.SystemRandom().sample(OWN_PORTS, 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("none of a hundred ports is free")
 
 
 def _program(command: list[str]) -> str:

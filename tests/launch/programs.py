@@ -28,8 +28,8 @@ def program(name: str, source: str, *, stop_rank: int = 0) -> Program:
     return Program(name=name, command=(sys.executable, "-c", source), stop_rank=stop_rank, environment=dict(os.environ))
 
 
-def eventually(condition: Callable[[], object], *, seconds: float = 15.0) -> bool:
-    """Return whether the condition comes true within the time."""
+def eventually(condition: Callable[[], object], *, seconds: float = 60.0) -> bool:
+    """Return whether the condition comes true within the time: on a busy machine a process takes long to start."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while time.monotonic() < deadline:

@@ -14,6 +14,7 @@ from dispatcher import credentials
 from dispatcher.launch import preparation, reachability
 from dispatcher.launch.logs import LogFile
 from dispatcher.launch.programs import KEPT_FROM_WORKERS, Address, base_environment, worker_program
+from tests.launch.installation import free_port
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -89,8 +90,8 @@ def test_workers_get_neither_the_database_nor_the_key(tmp_path: Path, monkeypatc
 
 
 def test_a_port_in_use_is_a_sentence_with_another_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(CommandError, match=f"PORT={port + 1}"):
             reachability.check_free(Address(host="127.0.0.1", port=port))
         assert not reachability.answers(Address(host="127.0.0.1", port=port))

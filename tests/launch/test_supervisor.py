@@ -14,6 +14,9 @@ from dispatcher.launch.supervisor import Supervisor
 from tests.architecture.sources import ROOT
 from tests.launch.programs import FAILING, OBEDIENT, PARENT, STUBBORN, eventually, is_running, numbers_after, program
 
+# Pythons are started, perhaps on a busy machine.
+PATIENCE_SECONDS = 60
+
 
 class Stage:
     """A supervisor in a folder of its own, with what it said."""
@@ -45,7 +48,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_it_stops_everything_in_order_and_leaves_nothing(stage: Stage) -> None:
     stage.supervisor.start([program("web", OBEDIENT, stop_rank=2), program("local-1", PARENT, stop_rank=0)])
-    assert stage.supervisor.run_until(lambda: stage.is_ready("web", "local-1"), 15)
+    assert stage.supervisor.run_until(lambda: stage.is_ready("web", "local-1"), PATIENCE_SECONDS)
     pids = stage.pids("web") + stage.pids("local-1") + stage.pids("local-1", "child")
     assert len(pids) == 3
 
@@ -56,12 +59,12 @@ def test_it_stops_everything_in_order_and_leaves_nothing(stage: Stage) -> None:
 
 def test_a_process_that_dies_is_started_again_and_it_says_so(stage: Stage) -> None:
     stage.supervisor.start([program("engine", PARENT)])
-    assert stage.supervisor.run_until(lambda: stage.is_ready("engine"), 15)
+    assert stage.supervisor.run_until(lambda: stage.is_ready("engine"), PATIENCE_SECONDS)
     [first], [orphan] = stage.pids("engine"), stage.pids("engine", "child")
 
     os.kill(first, signal.SIGKILL)
 
-    assert stage.supervisor.run_until(lambda: len(stage.pids("engine")) == 2, 15)
+    assert stage.supervisor.run_until(lambda: len(stage.pids("engine")) == 2, PATIENCE_SECONDS)
     assert any("engine" in line and "SIGKILL" in line and "0.5 s" in line for line in stage.said)
     # What the dead process had started is not left beside the new one.
     assert eventually(lambda: not is_running(orphan))
@@ -69,7 +72,9 @@ def test_a_process_that_dies_is_started_again_and_it_says_so(stage: Stage) -> No
 
 def test_a_process_that_fails_is_started_after_growing_pauses_with_its_last_words(stage: Stage) -> None:
     stage.supervisor.start([program("web", FAILING)])
-    assert stage.supervisor.run_until(lambda: len([line for line in stage.said if "status 3" in line]) == 3, 30)
+    assert stage.supervisor.run_until(
+        lambda: len([line for line in stage.said if "status 3" in line]) == 3, PATIENCE_SECONDS
+    )
     ends = [line for line in stage.said if "ended with" in line]
     assert [end.partition("again in ")[2].partition(" s")[0] for end in ends] == ["0.5", "1", "2"]
     # The words of the latest process only, not those of the ones before it.
@@ -80,7 +85,7 @@ def test_a_process_that_does_not_obey_is_killed(stage: Stage, monkeypatch: pytes
     monkeypatch.setattr(supervisor_module, "WORKERS_SECONDS", 0.2)
     monkeypatch.setattr(supervisor_module, "STOP_SECONDS", 0.5)
     stage.supervisor.start([program("local-1", STUBBORN)])
-    assert stage.supervisor.run_until(lambda: stage.is_ready("local-1"), 15)
+    assert stage.supervisor.run_until(lambda: stage.is_ready("local-1"), PATIENCE_SECONDS)
     begun = time.monotonic()
 
     assert stage.supervisor.stop() == ["local-1"]
@@ -92,7 +97,7 @@ def test_a_process_that_does_not_obey_is_killed(stage: Stage, monkeypatch: pytes
 def test_problems_in_a_log_are_shown_with_the_name_of_the_process(stage: Stage) -> None:
     source = "print('12:00:00 INFO all well'); print('12:00:01 ERROR dispatcher: no disk', flush=True);" + OBEDIENT
     stage.supervisor.start([program("engine", source)])
-    assert stage.supervisor.run_until(lambda: stage.said, 15)
+    assert stage.supervisor.run_until(lambda: stage.said, PATIENCE_SECONDS)
     assert stage.said == ["engine  | 12:00:01 ERROR dispatcher: no disk"]
 
 

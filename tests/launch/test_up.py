@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,9 @@ def test_a_stranger_starts_it_stops_it_and_starts_it_again(installed: Installati
     assert set(installed.processes()) == PROGRAMS
     assert len(installed.password()) >= 12
     assert installed.password() not in _everything_below(installed.var)
-    assert eventually(lambda: node_levels(installed) == ["ok", "ok"], seconds=30), installed.doctor()
-    health = installed.manage("doctor", check=False)
-    assert health.returncode == 0, health.stdout
+    # The engine and the nodes may take longer than the web tier.
+    assert eventually(lambda: installed.manage("doctor", check=False).returncode == 0), installed.doctor()
+    assert node_levels(installed) == ["ok", "ok"]
     assert _open_to_others(installed.var) == []
 
     # SIGTERM to the whole group, as a service manager or `make` sends it, perhaps twice.
@@ -60,9 +61,9 @@ def test_a_killed_process_comes_back_and_a_killed_supervisor_takes_all_with_it(i
         now = installed.processes()
         return set(now) == PROGRAMS and all(now[name] != before[name] for name in ("local-1", "engine", "web"))
 
-    assert eventually(all_new, seconds=20), installed.said()
+    assert eventually(all_new), installed.said()
     assert "local-1 | ended with signal SIGKILL" in installed.said()
-    assert eventually(lambda: _answers(installed), seconds=20), installed.said()
+    assert eventually(lambda: _answers(installed)), installed.said()
 
     # A second one on the same folder is told who holds it.
     second = installed.manage("up", check=False)
@@ -70,7 +71,7 @@ def test_a_killed_process_comes_back_and_a_killed_supervisor_takes_all_with_it(i
     assert f"process {installed.pid}" in second.stderr
 
     os.kill(installed.pid, signal.SIGKILL)
-    assert eventually(lambda: not installed.processes(), seconds=15), installed.processes()
+    assert eventually(lambda: not installed.processes()), installed.processes()
 
 
 def _answers(installed: Installation) -> bool:
@@ -85,12 +86,18 @@ def _answers(installed: Installation) -> bool:
 
 
 def _everything_below(folder: Path) -> str:
-    return "".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+    texts = []
+    for path in folder.rglob("*"):
+        # Running processes also delete files.
+        with suppress(FileNotFoundError):
+            texts += [path.read_text(errors="replace")] if path.is_file() else []
+    return "".join(texts)
 
 
 def _open_to_others(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in (folder, *folder.rglob("*"))
-        if not path.is_socket() and stat.S_IMODE(path.stat().st_mode) & 0o077
-    ]
+    found = []
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            mode = path.stat().st_mode
+            found += [path] if stat.S_IMODE(mode) & 0o077 and not stat.S_ISSOCK(mode) else []
+    return found

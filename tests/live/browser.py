@@ -23,7 +23,7 @@ ORDER = {
     "logs": lambda row: (row["attempt"], row["n"]),
 }
 KEEP = {"logs": 1000}
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30
 
 
 def applied(document: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:

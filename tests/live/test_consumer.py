@@ -12,7 +12,7 @@ from django.utils import timezone
 from dispatcher.live import consumer, topics
 from dispatcher.live.hub import hub_of_this_loop
 from dispatcher.states import TaskState
-from tests.factories import make_logs, make_node, make_progress, make_task, make_user, tell
+from tests.factories import NOW, make_logs, make_node, make_progress, make_task, make_user, tell
 from tests.live.browser import Browser, cookie_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -102,7 +102,10 @@ async def test_what_the_protocol_does_not_know_closes_with_4400(cookie: str, tex
     await browser.leave()
 
 
-async def test_large_and_binary_messages_and_floods_close(cookie: str) -> None:
+async def test_large_and_binary_messages_and_floods_close(cookie: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # However long it takes to say them.
+    monkeypatch.setattr(consumer, "MESSAGES_SECONDS", 600.0)
+
     def large(tab: Browser):
         return tab.say_text('{"type":"ping","t":1' + " " * 70_000 + "}")
 
@@ -159,15 +162,21 @@ async def test_there_is_a_bound_on_topics(tab) -> None:
     assert "node" in await browser.watch(f"node:{nodes[0].name}")
 
 
-async def test_a_change_is_seen_within_a_second(tab) -> None:
+async def test_a_change_is_seen_within_a_second(tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Seen as news, not by the reading again from time to time.
+    monkeypatch.setattr(topics.OverviewTopic, "max_age", 600.0)
     browser = await tab()
     overview = await browser.watch("overview")
     assert overview["counts"]["queued"] == 0
     loop = asyncio.get_running_loop()
-    started = loop.time()
-    await sync_to_async(make_task)()
-    await browser.until("overview", lambda document: document["counts"]["queued"] == 1)
-    assert loop.time() - started < 1.0
+    delays = []
+    for n in range(1, 6):
+        started = loop.time()
+        await sync_to_async(make_task)()
+        await browser.until("overview", lambda document, n=n: document["counts"]["queued"] == n)
+        delays.append(loop.time() - started)
+    # The middle one: what else the machine does may delay some.
+    assert sorted(delays)[2] < 1.0, delays
 
 
 async def test_a_task_is_followed_with_its_progress_and_its_log(tab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,8 +200,8 @@ async def test_a_task_that_is_deleted_while_watched_is_gone(tab) -> None:
     task = await sync_to_async(make_task)(state=TaskState.SUCCEEDED)
     browser = await tab()
     await browser.watch(f"task:{task.pk}")
-    now = timezone.now()
-    await sync_to_async(lifecycle.prune)(finished_before=now, now=now)
+    later = NOW + timedelta(days=1)
+    await sync_to_async(lifecycle.prune)(finished_before=later, now=later)
     assert (await browser.frame())["type"] == "gone"
     assert hub_of_this_loop().num_subscriptions == 0
 

@@ -97,7 +97,7 @@ async def _converge(browser: Browser, history: History, topics: dict[str, dict[s
     for topic, params in topics.items():
         expected = await sync_to_async(history.fresh)(topic, params)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while not _agree(browser.documents.get(topic), expected):
                     await browser.frame()
         except TimeoutError:

@@ -22,7 +22,7 @@ from tests.live.browser import Browser
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30
 
 
 async def until(condition) -> None:
@@ -58,9 +58,14 @@ async def test_two_hundred_tabs_opened_and_closed_leave_nothing(cookie: str) -> 
     assert hub.num_subscriptions == 0
     assert hub._channels == {}
     await until(lambda: not hub.is_running)
-    gc.collect()
-    assert [thing for thing in gc.get_objects() if isinstance(thing, Seat)] == []
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("live-hub") and thread.is_alive()]
+
+    def is_clean() -> bool:
+        gc.collect()
+        threads = [thread for thread in threading.enumerate() if thread.name.startswith("live-hub")]
+        return not threads and not any(isinstance(thing, Seat) for thing in gc.get_objects())
+
+    # The last tasks of the loop end, and with them what they refer to.
+    await until(is_clean)
 
 
 async def test_a_viewer_that_never_acknowledges_costs_no_memory(tab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +114,11 @@ async def test_frames_of_a_topic_come_at_most_four_times_a_second(tab) -> None:
     assert frames <= (times[-1] - started) * 4 + 2
 
 
-async def test_a_change_that_commits_after_a_later_one_is_seen(tab, on_postgres: bool) -> None:
+async def test_a_change_that_commits_after_a_later_one_is_seen(
+    tab, on_postgres: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Seen as news, not by the reading again from time to time.
+    monkeypatch.setattr(topics.TaskTopic, "max_age", 600.0)
     task = await sync_to_async(make_task)(state=TaskState.RUNNING)
     other = await sync_to_async(make_task)(state=TaskState.RUNNING)
     browser = await tab()
@@ -134,12 +143,8 @@ async def test_a_change_that_commits_after_a_later_one_is_seen(tab, on_postgres:
         await sync_to_async(make_progress)(other, 0.75)
         await browser.until(f"task:{other.pk}", lambda document: document["progress"] is not None)
     assert browser.documents[f"task:{task.pk}"]["progress"] is None
-    loop = asyncio.get_running_loop()
-    committed = loop.time()
     go_on.set()
     await browser.until(f"task:{task.pk}", lambda document: document["progress"] is not None)
-    # Sooner than by the age at which it is read again in any case.
-    assert loop.time() - committed < 2
     await asyncio.to_thread(thread.join, PATIENCE_SECONDS)
 
 
@@ -237,12 +242,14 @@ async def test_a_topic_that_fails_for_a_while_goes_on_where_it_was(
 async def test_when_the_feed_cannot_be_read_the_hub_tries_again(tab, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = await tab()
     await browser.watch("overview")
-    monkeypatch.setattr(news, "latest_position", _fail)
-    await asyncio.sleep(0.3)
+    failures: list[int] = []
+
+    def fail() -> int:
+        failures.append(1)
+        raise RuntimeError("the connection is gone")
+
+    monkeypatch.setattr(news, "latest_position", fail)
+    await until(lambda: failures)
     monkeypatch.undo()
     await sync_to_async(make_task)()
     await browser.until("overview", lambda document: document["counts"]["queued"] == 1)
-
-
-def _fail() -> int:
-    raise RuntimeError("the connection is gone")

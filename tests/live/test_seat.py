@@ -72,6 +72,20 @@ async def test_the_first_frame_is_a_snapshot_and_then_come_deltas(viewer: Viewer
     assert (second["type"], second["from"], second["data"]) == ("delta", first["seq"], {"n": 2})
 
 
+async def test_a_newcomer_gets_the_present_and_not_what_the_first_one_got(viewer: Viewer) -> None:
+    channel = board()
+    viewer.seat.join(channel)
+    channel.advance({"n": 1})
+    await viewer.settle()
+    channel.advance({"n": 2})
+    viewer.seat.join(channel)
+    await viewer.settle()
+    assert [(frame["type"], frame["data"]) for frame in viewer.frames] == [
+        ("snapshot", {"n": 1}),
+        ("snapshot", {"n": 2}),
+    ]
+
+
 async def test_who_does_not_acknowledge_gets_no_more_and_then_the_present(viewer: Viewer) -> None:
     channel = board()
     viewer.seat.join(channel)

@@ -29,7 +29,7 @@ def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
     barrier = Barrier(8)
 
     def start(_: int) -> str:
-        barrier.wait(10)
+        barrier.wait(60)
         return first_run.secret_key(tmp_path / "var")
 
     with ThreadPoolExecutor(8) as pool:

@@ -61,14 +61,14 @@ class DispatcherDouble:
     def results(self) -> list[TaskResult]:
         return [result for report in self.reports for result in report.results]
 
-    def wait_for(self, look: Callable[[], Found], what: str, seconds: float = 10.0) -> Found:
+    def wait_for(self, look: Callable[[], Found], what: str, seconds: float = 30.0) -> Found:
         """Wait until ``look()`` is true, looked at whenever something was received; its value."""
         with self._changed:
             if not self._changed.wait_for(look, seconds):
                 raise AssertionError(f"{what} did not come within {seconds} s; results: {self.results}")
             return look()
 
-    def result_of(self, task_id: str, seconds: float = 10.0) -> TaskResult:
+    def result_of(self, task_id: str, seconds: float = 30.0) -> TaskResult:
         """Wait for the reported result of a task."""
         found = self.wait_for(
             lambda: [r for r in self.results if r.task_id == task_id], f"a result of {task_id}", seconds

@@ -56,7 +56,7 @@ class NodeProcess:
             )
         try:
             self.register = dispatcher.wait_for(
-                lambda: dispatcher.registers[num_before:] or self.process.poll() is not None, "a registration", 20
+                lambda: dispatcher.registers[num_before:] or self.process.poll() is not None, "a registration", 60
             )
         except AssertionError:
             self.process.kill()
@@ -70,17 +70,27 @@ class NodeProcess:
     def _wait_until_it_knows(self) -> None:
         # Between the double's answer and the node's reading of it, the node has no key yet and says 503.
         pause = threading.Event()
-        for _ in range(500):
+        for _ in range(2000):
             self.client.send("GET", "/status")
             if self.client.last == 200:
                 return
             pause.wait(0.01)
         raise AssertionError(f"the node stayed at {self.client.last}: {self.log()}")
 
-    def run(self, task: PushTask, seconds: float = 10.0) -> TaskResult:
+    def run(self, task: PushTask, seconds: float = 30.0) -> TaskResult:
         """Push one task; its result, from the answer or from a report."""
         (item,) = self.client.push(task)
         return item.result if item.result is not None else self.dispatcher.result_of(task.task_id, seconds)
+
+    def await_running(self, *tasks: PushTask) -> None:
+        """Wait until slots have taken the tasks up."""
+        wanted = {task.task_id for task in tasks}
+        pause = threading.Event()
+        for _ in range(2000):
+            if wanted <= {held.task_id for held in self.client.status().held if held.running}:
+                return
+            pause.wait(0.01)
+        raise AssertionError(f"{wanted} do not all run: {self.client.status().held}")
 
     def run_inline(self, make: Callable[[], PushTask]) -> tuple[PushTask, PushItem]:
         """Push tasks until one comes back within the answer itself, which on a busy machine takes a few."""
@@ -107,7 +117,7 @@ class NodeProcess:
         self.process.kill()
         self.process.wait()
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float = 60.0) -> int:
         return self.process.wait(seconds)
 
     def __enter__(self) -> Self:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.launch.installation import free_port
 from tests.workers.node_process import REPOSITORY, node_environment
 
 pytestmark = pytest.mark.e2e
@@ -61,7 +61,7 @@ class SeedDouble:
             self.changed.notify_all()
             return status
 
-    def wait_for(self, look: Callable[[], list[Any]], seconds: float = 10.0) -> list[Any]:
+    def wait_for(self, look: Callable[[], list[Any]], seconds: float = 30.0) -> list[Any]:
         with self.changed:
             assert self.changed.wait_for(look, seconds), self.received
             return look()
@@ -93,17 +93,18 @@ def worker(seed: SeedDouble, example: Path, request: pytest.FixtureRequest) -> I
         program = [sys.executable, str(example)]
     else:
         program, address = [str(NODE), str(example)], f"http://{address}"
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*program, "counter", str(port), address],
         env=node_environment(TASKDIST_TOKEN="tdn_of-the-counter"),
         stderr=subprocess.DEVNULL,
     )
-    seed.wait_for(lambda: seed.bodies("/register"))
-    yield port
-    process.kill()
-    process.wait()
+    try:
+        seed.wait_for(lambda: seed.bodies("/register"))
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 def push(port: int, task: dict[str, Any]) -> int:

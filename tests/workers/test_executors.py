@@ -29,7 +29,7 @@ other.wait()
 SPAWNS = [sys.executable, "-c", SPAWNING, "{file}"]
 
 
-def eventually(look: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def eventually(look: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     pause = threading.Event()
     for _ in range(int(seconds / 0.02)):
         if look():
@@ -133,12 +133,13 @@ def test_a_thread_left_behind_in_a_child_does_not_speak_for_the_next_task(node: 
 
 def test_a_timeout_kills_the_child_and_all_that_it_started(node: NodeProcess, tmp_path: Path) -> None:
     files = {"started": str(tmp_path / "child"), "grandchild": str(tmp_path / "grandchild")}
-    task = a_task("t.process_stubborn", {"file": str(tmp_path / "never"), **files}, timeout_seconds=1.0)
+    # Long enough for two Pythons to start.
+    task = a_task("t.process_stubborn", {"file": str(tmp_path / "never"), **files}, timeout_seconds=6.0)
     node.client.push(task)
     child, grandchild = number_in(tmp_path / "child"), number_in(tmp_path / "grandchild")
     ended = node.dispatcher.result_of(task.task_id)
     assert ended.outcome == "timed_out"
-    assert ended.run_ms >= 1000
+    assert ended.run_ms >= 6000
     eventually(lambda: not is_running(child) and not is_running(grandchild), "both are gone")
 
 
@@ -167,7 +168,7 @@ def test_a_process_that_ignores_its_cancellation_is_killed_after_a_grace(node: N
     node.client.push(task)
     pid = number_in(tmp_path / "pid")
     node.client.control(cancel=[ref(task)])
-    assert node.dispatcher.result_of(task.task_id, 12).outcome == "cancelled"
+    assert node.dispatcher.result_of(task.task_id).outcome == "cancelled"
     eventually(lambda: not is_running(pid), "it is gone")
 
 
@@ -205,7 +206,7 @@ def test_an_async_task_is_cancelled(node: NodeProcess) -> None:
     task = a_task("t.async", {"n": 1, "seconds": 60})
     node.client.push(task)
     node.client.control(cancel=[ref(task)])
-    assert node.dispatcher.result_of(task.task_id, 4).outcome == "cancelled"
+    assert node.dispatcher.result_of(task.task_id).outcome == "cancelled"
 
 
 def test_a_command_gets_fields_as_whole_arguments_and_no_shell(node: NodeProcess) -> None:
@@ -234,7 +235,7 @@ def test_a_command_that_fails_says_how(node: NodeProcess) -> None:
 @pytest.mark.parametrize("how", ["timeout", "cancel"])
 def test_a_stopped_command_leaves_nothing_behind(node: NodeProcess, tmp_path: Path, how: str) -> None:
     file = tmp_path / "grandchild"
-    task = a_task("c.spawns", {"file": str(file)}, timeout_seconds=1.5 if how == "timeout" else None)
+    task = a_task("c.spawns", {"file": str(file)}, timeout_seconds=6.0 if how == "timeout" else None)
     node.client.push(task)
     grandchild = number_in(file)
     if how == "cancel":

@@ -198,7 +198,7 @@ def test_sleep_ends_at_once_when_a_stop_is_requested() -> None:
 
     asleep.start()
     context.request_stop("cancelled")
-    asleep.join(5)
+    asleep.join(30)
     assert results[0].outcome == "cancelled"
 
 

@@ -28,6 +28,7 @@ def test_a_drain_finishes_what_runs_and_hands_back_what_waits(dispatcher: Dispat
         running = a_task("t.wait", {"file": str(tmp_path / "go")})
         waiting = a_task("t.mark", {"file": str(tmp_path / "ran")})
         node.client.push(running, waiting)
+        node.await_running(running)
         node.terminate()
         assert dispatcher.result_of(waiting.task_id).outcome == "released"
         dispatcher.wait_for(lambda: [beat for beat in dispatcher.heartbeats if beat.draining], "the word of draining")
@@ -63,6 +64,7 @@ def test_a_thread_that_came_back_late_does_not_disturb_the_drain(dispatcher: Dis
         (tmp_path / "go").touch()
         busy = a_task("t.wait", {"file": str(tmp_path / "end")})
         node.client.push(busy)
+        node.await_running(busy)
         node.terminate()
         dispatcher.wait_for(lambda: [beat for beat in dispatcher.heartbeats if beat.draining], "the word of draining")
         (tmp_path / "end").touch()
@@ -77,7 +79,7 @@ def test_a_second_signal_ends_the_node_now(dispatcher: DispatcherDouble, tmp_pat
         node.terminate()
         dispatcher.wait_for(lambda: [beat for beat in dispatcher.heartbeats if beat.draining], "the word of draining")
         node.terminate()
-        assert node.wait(6) == 128 + signal.SIGTERM
+        assert node.wait() == 128 + signal.SIGTERM
         assert dispatcher.result_of(task.task_id).outcome == "released"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.workers.node_process import NodeProcess
 from tests.workers.signed import SignedClient, a_task, ref
-from workers.protocol import Push, PushTask
+from workers.protocol import Control, Push, PushTask
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("node")]
 
@@ -132,6 +132,7 @@ def test_resolve_finds_running_held_finished_and_tombstones_the_unknown(
     running = [a_task("t.wait", {"file": str(tmp_path / "go")}) for _ in range(4)]
     waiting = a_task("t.wait", {"file": str(tmp_path / "go")})
     shared_node.client.push(*running, waiting)
+    shared_node.await_running(*running)
     never = a_task("t.double", {"n": 1})
     asked = [ref(running[0]), ref(waiting), ref(never)]
     states = [r.state for r in shared_node.client.control(resolve=asked).resolved]
@@ -173,6 +174,13 @@ def test_a_push_for_another_start_of_the_node_is_refused(shared_node: NodeProces
     answer = shared_node.client.send("POST", "/tasks", body)
     assert shared_node.client.last == 409
     assert msgspec.json.decode(answer)["boot_id"] == shared_node.boot_id
+
+
+def test_an_order_for_another_start_of_the_node_is_refused(shared_node: NodeProcess) -> None:
+    body = msgspec.json.encode(Control(boot_id="another", status="drain"))
+    shared_node.client.send("POST", "/control", body)
+    assert shared_node.client.last == 409
+    assert not shared_node.client.status().draining
 
 
 def test_a_replayed_message_starts_nothing_new(shared_node: NodeProcess) -> None:

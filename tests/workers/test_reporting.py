@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from tests.workers import handlers
-from tests.workers.signed import a_task
+from tests.workers.signed import SignedClient, a_task
 from workers.backoff import Backoff, jittered
 from workers.client import Answer, Unreachable
 from workers.executor.threads import ThreadRunner
+from workers.http_server import Request
 from workers.identity import Identity
 from workers.membership import Membership
 from workers.node import Limits, Node
@@ -22,6 +23,7 @@ from workers.outbox import Outbox
 from workers.protocol import HeartbeatReply, Registered, Report, ReportReply, TaskResult, Verdict
 from workers.registry import default_registry
 from workers.reporter import MAX_REPORT_BYTES, Reporter
+from workers.server import NodeServer
 
 assert handlers
 
@@ -215,6 +217,14 @@ def test_a_dispatcher_that_gives_no_push_key_is_not_trusted(node: Node, tmp_path
     membership._register()
     assert node.push_key == ""
     assert not membership._is_registered
+
+
+def test_a_node_without_a_push_key_answers_nobody(node: Node) -> None:
+    server = NodeServer(node, host="127.0.0.1", port=0)
+    signed = SignedClient("http://127.0.0.1:1", key="").headers("GET", "/status", b"")
+    for headers in ({}, {name.lower(): value for name, value in signed.items()}):
+        assert server.handle(Request("GET", "/status", headers)).status == 503
+    server.close()
 
 
 def test_the_heartbeats_reply_steers_the_node(node: Node, tmp_path: Path) -> None:
