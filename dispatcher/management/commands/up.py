@@ -78,6 +78,7 @@ class Command(BaseCommand):
         preparation.prepare_folders(var_dir)
         with self._hold(var_dir) as holding:
             reachability.check_free(address)
+            holding.announce(address)
             supervisor = Supervisor(
                 working_dir=settings.BASE_DIR,
                 log_dir=var_dir / "log",
