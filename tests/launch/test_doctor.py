@@ -52,7 +52,9 @@ def make_node(**fields) -> Node:
 
 
 @pytest.fixture
-def var(tmp_path: Path, settings) -> Path:
+def var(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # The folder is needed: the key is kept there.
+    monkeypatch.delenv("TASKDIST_SECRET_KEY", raising=False)
     settings.VAR_DIR = tmp_path / "var"
     return settings.VAR_DIR
 

@@ -93,6 +93,7 @@ class Command(BaseCommand):
             line = ", ".join(f"{states[state]} {state.word}" for state in TaskState if states[state])
             if line != shown:
                 self.stdout.write(f"{time.monotonic() - begun:6.1f} s  {line}")
+                self.stdout.flush()
                 shown = line
             if not open_tasks or time.monotonic() - begun > timeout:
                 return open_tasks
