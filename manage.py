@@ -1,13 +1,13 @@
 #!/usr/bin/env python
 """Run one of the project's commands: `manage.py help` lists them."""
 
-from __future__ import annotations
-
 import os
 import sys
 
-# Read by Python versions too old for the rest of the project: keep this file free of newer syntax.
+# Read by Python versions too old for the rest of the project: keep this file free of what 3.6 does not know.
 OLDEST_PYTHON = (3, 11)
+# As shells count a program that SIGINT ended.
+INTERRUPTED = 130
 
 
 def main() -> int:
@@ -22,6 +22,7 @@ def main() -> int:
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
+        from django.db import DatabaseError
     except ImportError:
         sys.stderr.write("Django is not installed for %s. `make run` sets everything up.\n" % sys.executable)
         return 2
@@ -30,6 +31,17 @@ def main() -> int:
     except ImproperlyConfigured as error:
         sys.stderr.write("%s\n" % error)
         return 2
+    except DatabaseError as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.stderr.write(
+            "The database refused: %s. `manage.py doctor` says what to do; --traceback shows where it was.\n"
+            % str(error).strip()
+        )
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        return INTERRUPTED
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresqlConnection
 
@@ -29,11 +30,21 @@ def unreachable_reason() -> str:
     return ""
 
 
+def require_database() -> None:
+    """Raise CommandError, saying why and what to do, where the database cannot be reached."""
+    if reason := unreachable_reason():
+        raise CommandError(f"The database cannot be reached: {reason}. {reach_advice()}")
+
+
 def reach_advice() -> str:
     """Return what to do about a database that cannot be reached."""
     if connection.vendor == "postgresql":
         return "Check TASKDIST_DATABASE_URL, and that the server runs and lets this machine in."
-    return "Check that this user owns var/ and that its disk is not full."
+    path = connection.settings_dict["NAME"]
+    return (
+        f"Check that this user owns {path} and its folder, and that the disk is not full. "
+        "A file that is not a database: move it away, or put a backup there."
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Who holds `var/`: one running installation at a time."""
+"""Who holds `var/`: one running installation at a time, and where that listens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from dispatcher.launch.programs import Address
 
 LOCK_NAME = "up.lock"
 RETRY_SECONDS = 0.2
@@ -54,6 +56,10 @@ class Holding:
         self.release()
         raise HeldByAnother(pid)
 
+    def announce(self, address: Address) -> None:
+        """Tell the other commands where this installation listens: it need not be where the settings say."""
+        os.pwrite(self.descriptor, f"{os.getpid()}\n{address.host}\n{address.port}\n".encode(), 0)
+
     def release(self) -> None:
         """Give the folder up; not holding it is fine."""
         if self.descriptor >= 0:
@@ -61,7 +67,7 @@ class Holding:
             self.descriptor = -1
 
     def _holder(self) -> int:
-        text = os.pread(self.descriptor, 32, 0).strip()
+        text = os.pread(self.descriptor, 32, 0).partition(b"\n")[0]
         return int(text) if text.isdigit() else 0
 
     def __enter__(self) -> Self:
@@ -71,6 +77,15 @@ class Holding:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def announced_address(var_dir: Path) -> Address | None:
+    """Return where the installation that runs on the folder listens; None where none runs or it has not said so."""
+    try:
+        pid, host, port = (var_dir / LOCK_NAME).read_text(encoding="utf-8").splitlines()
+        return Address(host=host, port=int(port)) if is_alive(int(pid)) else None
+    except (OSError, ValueError):
+        return None
 
 
 def is_alive(pid: int) -> bool:

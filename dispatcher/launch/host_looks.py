@@ -14,6 +14,7 @@ from pathlib import Path
 
 import django
 from django.conf import settings
+from django.db import connection
 
 from dispatcher.launch.findings import Finding, fail, ok, warn
 from dispatcher.launch.variables import PREFIX, known_names
@@ -57,11 +58,18 @@ def debug(_now: datetime) -> Iterator[Finding]:
 def folder(_now: datetime) -> Iterator[Finding]:
     """Look at `var/`: there, writable, and closed to other users, with its secrets."""
     var = Path(settings.VAR_DIR)
+    if not var.exists() and not _needs_var():
+        yield ok("files", f"{var} is not used: database and secret key are elsewhere")
+        return
     if not var.is_dir():
         yield fail("files", f"{var} does not exist", "`make run` makes it.")
         return
     if not os.access(var, os.W_OK):
         yield fail("files", f"{var} cannot be written by this user", f"Let this user own it: chown -R USER {var}")
+        return
+    if locked := [path for path in var.glob("*.sqlite3*") if not os.access(path, os.W_OK)]:
+        names = " ".join(str(path) for path in locked)
+        yield fail("files", f"this user cannot write {names}", f"chown USER {names}")
         return
     open_files = [path for path in _private_files(var) if stat.S_IMODE(path.stat().st_mode) & 0o077]
     if open_files:
@@ -73,6 +81,8 @@ def folder(_now: datetime) -> Iterator[Finding]:
 
 def disk(_now: datetime) -> Iterator[Finding]:
     """Look at the space left where `var/` lies."""
+    if not Path(settings.VAR_DIR).exists():
+        return
     free = shutil.disk_usage(settings.VAR_DIR).free
     seen = f"{free / (1 << 30):.1f} GiB free for {settings.VAR_DIR}"
     advice = "Make room there: when the disk is full, no task can be taken or finished."
@@ -82,6 +92,10 @@ def disk(_now: datetime) -> Iterator[Finding]:
         yield warn("disk", seen, advice)
     else:
         yield ok("disk", seen)
+
+
+def _needs_var() -> bool:
+    return connection.vendor == "sqlite" or not os.environ.get("TASKDIST_SECRET_KEY")
 
 
 def _private_files(var: Path) -> Iterator[Path]:

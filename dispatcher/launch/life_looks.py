@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
+from django.db.models import QuerySet
 
 from dispatcher.conf import conf
 from dispatcher.launch.findings import Finding, fail, ok, warn
+from dispatcher.launch.holding import announced_address
 from dispatcher.launch.programs import Address
 from dispatcher.launch.reachability import answers
 from dispatcher.models import EngineProcess, Node
@@ -23,17 +27,25 @@ LATE_SECONDS = 60.0
 
 def web(_now: datetime) -> Iterator[Finding]:
     """Look whether the web tier answers on this machine."""
-    address = Address(host=settings.TASKDIST_HOST, port=settings.TASKDIST_PORT)
+    running = announced_address(Path(settings.VAR_DIR))
+    address = running or Address(host=settings.TASKDIST_HOST, port=settings.TASKDIST_PORT)
     if answers(address):
         yield ok("web", f"answers at {address.url}/")
+        return
+    seen = f"does not answer at {address.url}/"
+    elsewhere = "If it listens elsewhere, set TASKDIST_HOST and TASKDIST_PORT."
+    if running:
+        yield fail("web", seen, f"Its log is {settings.VAR_DIR}/log/web.log.")
+    elif connection.vendor == "postgresql":
+        # The web tier of an installation on several machines need not be on this one.
+        yield warn("web", seen, f"Unless it runs on another machine, start it. {elsewhere}")
     else:
-        advice = "Start it with `make run`. If it listens elsewhere, set TASKDIST_HOST and TASKDIST_PORT."
-        yield fail("web", f"does not answer at {address.url}/", advice)
+        yield fail("web", seen, f"Start it with `make run`. {elsewhere}")
 
 
 def engines(now: datetime) -> Iterator[Finding]:
     """Look whether an engine is alive, and when its loops made their last pass."""
-    alive = [engine for engine in EngineProcess.objects.all() if now - engine.last_seen_at < ENGINE_SILENCE]
+    alive = list(alive_engines(now))
     if not alive:
         last = EngineProcess.objects.order_by("-last_seen_at").first()
         seen = (
@@ -44,6 +56,11 @@ def engines(now: datetime) -> Iterator[Finding]:
         yield ok("engine", f"process {engine.pid} on {engine.host}, since {engine.started_at:%Y-%m-%d %H:%M:%S} UTC")
         for name, health in sorted(engine.loops.items()):
             yield _loop(name, health, since_report=(now - engine.last_seen_at).total_seconds())
+
+
+def alive_engines(now: datetime) -> QuerySet[EngineProcess]:
+    """Return the engines that were seen a moment ago."""
+    return EngineProcess.objects.filter(last_seen_at__gt=now - ENGINE_SILENCE)
 
 
 def nodes(now: datetime) -> Iterator[Finding]:
@@ -82,6 +99,9 @@ def _node(node: Node, now: datetime) -> Finding:
     seen = f"{node.name}: {node.state}, {node.slots} slots, last heartbeat {ago:.0f} s ago"
     if node.state == NodeState.OFFLINE:
         return warn("nodes", seen, f"Look at its log and at the way from it to the dispatcher ({node.url}).")
+    if ago > conf().suspect_after_seconds:
+        advice = "Look at its log and whether the web tier and an engine run: nobody has noticed its silence yet."
+        return warn("nodes", seen, advice)
     if node.push_failures:
         advice = f"The engine cannot reach it at {node.url}: check firewall and TASKDIST_NODE_NETWORKS."
         return warn("nodes", f"{seen}, {node.push_failures} failed pushes in a row", advice)

@@ -18,7 +18,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresqlConnection
 
 from dispatcher import credentials, node_registry
-from dispatcher.launch.database_reach import first_line, reach_advice, unreachable_reason
+from dispatcher.launch.database_reach import first_line, require_database
 
 OWNER_ONLY_DIRECTORY = 0o700
 OWNER_ONLY_FILE = 0o600
@@ -54,8 +54,7 @@ def prepare_folders(var_dir: Path) -> None:
 
 def migrate() -> None:
     """Bring the tables up to date; CommandError where the database cannot be reached or refuses."""
-    if reason := unreachable_reason():
-        raise CommandError(f"The database cannot be reached: {reason}. {reach_advice()}")
+    require_database()
     try:
         call_command("migrate", interactive=False, verbosity=0)
     except DatabaseError as error:

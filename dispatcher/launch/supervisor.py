@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -27,14 +28,17 @@ Say = Callable[[str], None]
 class Supervisor:
     """Starts programs, starts them again when they die, and stops them in the order of their ranks.
 
-    All of it runs in the caller's thread. `say` gets the lines for the console.
+    All of it runs in the caller's thread. `say` gets the lines for the console; it must not raise.
     """
 
-    def __init__(self, *, working_dir: Path, log_dir: Path, holding: int, say: Say) -> None:
+    def __init__(
+        self, *, working_dir: Path, log_dir: Path, holding: int, say: Say, is_deserted: Callable[[], bool]
+    ) -> None:
         self._working_dir = working_dir
         self._log_dir = log_dir
         self._holding = holding
         self._say = say
+        self._is_deserted = is_deserted
         self._children: list[Child] = []
         self._stop = threading.Event()
         self._hurry = threading.Event()
@@ -69,18 +73,17 @@ class Supervisor:
         while not self.is_stopping and time.monotonic() < deadline:
             if ready():
                 return True
-            self.look(time.monotonic())
-            self._stop.wait(LOOK_SECONDS)
+            self._look_and_wait()
         return False
 
     def run(self) -> None:
         """Supervise until the end is asked for."""
         while not self.is_stopping:
-            self.look(time.monotonic())
-            self._stop.wait(LOOK_SECONDS)
+            self._look_and_wait()
 
     def look(self, now: float) -> None:
         """Look once at every child: report its problems, note its end, start it again when that is due."""
+        self._keep_the_keeper()
         for child in self._children:
             for line in child.log.problems(now):
                 self._say(f"{child.name:<8}| {line}")
@@ -110,6 +113,12 @@ class Supervisor:
         self._await_end(self._children, time.monotonic() + KEEPER_SECONDS)
         self._end_keeper()
         return [child.name for child in stubborn]
+
+    def _look_and_wait(self) -> None:
+        self.look(time.monotonic())
+        if self._is_deserted():
+            self._stop.set()
+        self._stop.wait(LOOK_SECONDS)
 
     def _launch(self, child: Child) -> None:
         child.start(time.monotonic())
@@ -157,19 +166,28 @@ class Supervisor:
             pass_fds=(self._holding,),
         )
 
+    def _keep_the_keeper(self) -> None:
+        if self._keeper is None or self._keeper.poll() is None:
+            return
+        self._say("keeper  | has ended; starting it again")
+        self._end_keeper()
+        self._keeper = self._start_keeper()
+        for child in self._children:
+            if child.stage is Stage.RUNNING:
+                self._tell_keeper(f"+{child.group}")
+
     def _tell_keeper(self, line: str) -> None:
         if self._keeper is None or self._keeper.stdin is None:
             return
-        try:
+        # A keeper that has died is told again by the look that starts the next one.
+        with suppress(BrokenPipeError):
             self._keeper.stdin.write(f"{line}\n")
-        except BrokenPipeError:
-            self._say("keeper  | is gone; if this process is killed, its children stay. Start it again soon.")
-            self._keeper = None
 
     def _end_keeper(self) -> None:
         if self._keeper is None or self._keeper.stdin is None:
             return
-        self._keeper.stdin.close()
+        with suppress(BrokenPipeError):
+            self._keeper.stdin.close()
         try:
             self._keeper.wait(KEEPER_SECONDS)
         except subprocess.TimeoutExpired:

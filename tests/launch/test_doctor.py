@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
@@ -14,6 +16,8 @@ from django.db import connection
 
 from dispatcher.launch import database_looks, database_reach, host_looks, life_looks, preparation
 from dispatcher.launch.findings import Finding, Level, examine, fail
+from dispatcher.launch.holding import HeldByAnother, Holding, announced_address
+from dispatcher.launch.programs import Address
 from dispatcher.launch.variables import SITE_VARIABLES, behaviour_variables
 from dispatcher.management.commands import doctor
 from dispatcher.models import EngineProcess, Node
@@ -48,7 +52,9 @@ def make_node(**fields) -> Node:
 
 
 @pytest.fixture
-def var(tmp_path: Path, settings) -> Path:
+def var(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # The folder is needed: the key is kept there.
+    monkeypatch.delenv("TASKDIST_SECRET_KEY", raising=False)
     settings.VAR_DIR = tmp_path / "var"
     return settings.VAR_DIR
 
@@ -64,8 +70,29 @@ def test_private_files_are_well_and_open_ones_are_not(var: Path) -> None:
     assert finding.advice == f"chmod go-rwx {var / 'secret_key'}"
 
 
+def test_an_installation_that_keeps_nothing_here_needs_no_folder(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKDIST_SECRET_KEY", "k" * 50)
+    monkeypatch.setattr(host_looks, "connection", SimpleNamespace(vendor="postgresql"))
+    assert levels(host_looks.folder) == [Level.OK]
+    assert levels(host_looks.disk) == []
+    monkeypatch.setattr(host_looks, "connection", SimpleNamespace(vendor="sqlite"))
+    assert levels(host_looks.folder) == [Level.FAIL]
+
+
+def test_a_database_file_that_cannot_be_written_is_named(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    var.mkdir(mode=0o700)
+    file = var / "taskdist.sqlite3"
+    file.touch(mode=0o600)
+    # Root may write everything: the answer for another user is given here.
+    monkeypatch.setattr("os.access", lambda path, _mode: path != file)
+    [finding] = look(host_looks.folder)
+    assert finding.level is Level.FAIL
+    assert finding.advice == f"chown USER {file}"
+
+
 @pytest.mark.parametrize(("free", "level"), [(50 << 20, Level.FAIL), (500 << 20, Level.WARN), (5 << 30, Level.OK)])
 def test_a_full_disk_is_seen_coming(var: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: Level) -> None:
+    var.mkdir()
     usage = type("Usage", (), {"free": free})
     monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
     assert levels(host_looks.disk) == [level]
@@ -111,7 +138,7 @@ def test_the_database_of_this_run_is_well() -> None:
 
 
 def test_an_unreachable_database_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (database_looks, preparation):
+    for module in (database_looks, database_reach):
         monkeypatch.setattr(module, "unreachable_reason", lambda: "no route to host")
     [finding] = look(database_looks.database)
     assert finding.level is Level.FAIL
@@ -158,6 +185,36 @@ def test_nodes_without_any_alive_are_a_failure() -> None:
 
 
 @pytest.mark.django_db
+def test_a_node_whose_silence_nobody_noted_is_a_warning() -> None:
+    # No engine runs that would: its state still says that it is online.
+    make_node(last_seen_at=NOW - timedelta(minutes=2))
+    [finding] = look(life_looks.nodes)
+    assert finding.level is Level.WARN
+
+
+def test_the_web_tier_is_looked_for_where_the_running_installation_says(
+    var: Path, settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TASKDIST_HOST, settings.TASKDIST_PORT = "127.0.0.1", 1
+    answering = Address(host="127.0.0.1", port=2)
+    monkeypatch.setattr(life_looks, "answers", lambda address: address == answering)
+    for vendor, level in (("sqlite", Level.FAIL), ("postgresql", Level.WARN)):
+        monkeypatch.setattr(life_looks, "connection", SimpleNamespace(vendor=vendor))
+        assert levels(life_looks.web) == [level]
+
+    var.mkdir()
+    with Holding(var) as holding:
+        holding.take(patience_seconds=0)
+        assert announced_address(var) is None
+        holding.announce(answering)
+        [finding] = look(life_looks.web)
+        assert (finding.level, ":2/" in finding.seen) == (Level.OK, True)
+        with pytest.raises(HeldByAnother) as caught:
+            Holding(var).take(patience_seconds=0)
+        assert caught.value.pid == os.getpid()
+
+
+@pytest.mark.django_db
 def test_a_node_that_pushes_do_not_reach_is_a_warning() -> None:
     make_node(push_failures=3)
     [finding] = look(life_looks.nodes)
@@ -178,8 +235,8 @@ def test_a_look_that_breaks_does_not_stop_the_others() -> None:
 @pytest.mark.parametrize("healthy", [True, False])
 def test_the_command_prints_json_and_fails_if_anything_does(monkeypatch: pytest.MonkeyPatch, healthy: bool) -> None:
     finding = Finding("x", Level.OK, "seen") if healthy else fail("x", "seen", "do this")
-    monkeypatch.setattr(doctor, "LOOKS", (("x", lambda _now: [finding]),))
-    monkeypatch.setattr(doctor, "LOOKS_INTO_TABLES", ())
+    for looks in ("LOOKS", "LOOKS_INTO_DATABASE", "LOOKS_INTO_TABLES"):
+        monkeypatch.setattr(doctor, looks, (("x", lambda _now: [finding]),))
     out = StringIO()
     if healthy:
         call_command("doctor", "--json", stdout=out)

@@ -22,7 +22,9 @@ folder = Path(sys.argv[1])
 (folder / "log").mkdir()
 holding = Holding(folder)
 holding.take(patience_seconds=0)
-supervisor = Supervisor(working_dir=Path.cwd(), log_dir=folder / "log", holding=holding.descriptor, say=print)
+supervisor = Supervisor(
+    working_dir=Path.cwd(), log_dir=folder / "log", holding=holding.descriptor, say=print, is_deserted=lambda: False
+)
 supervisor.start([program("worker", sys.argv[2])])
 assert eventually(lambda: numbers_after("ready", folder / "log" / "worker.log"))
 os.kill(os.getpid(), signal.SIGKILL)

@@ -27,8 +27,13 @@ class Stage:
         self.said: list[str] = []
         self.holding = Holding(folder)
         self.holding.take(patience_seconds=0)
+        self.deserted = False
         self.supervisor = Supervisor(
-            working_dir=ROOT, log_dir=self.log_dir, holding=self.holding.descriptor, say=self.said.append
+            working_dir=ROOT,
+            log_dir=self.log_dir,
+            holding=self.holding.descriptor,
+            say=self.said.append,
+            is_deserted=lambda: self.deserted,
         )
 
     def pids(self, name: str, word: str = "ready") -> list[int]:
@@ -106,3 +111,25 @@ def test_stopping_twice_and_before_the_start_is_fine(stage: Stage) -> None:
     assert stage.supervisor.stop() == []
     stage.supervisor.start([program("web", OBEDIENT)])
     assert not (stage.log_dir / "web.log").exists()
+
+
+def test_a_closed_terminal_is_the_end(stage: Stage) -> None:
+    stage.supervisor.start([program("web", OBEDIENT)])
+    assert stage.supervisor.run_until(lambda: stage.is_ready("web"), 15)
+    stage.deserted = True
+    stage.supervisor.run()
+    assert stage.supervisor.stop() == []
+
+
+def test_a_killed_keeper_is_replaced_by_one_that_knows_the_children(stage: Stage) -> None:
+    stage.supervisor.start([program("web", OBEDIENT)])
+    assert stage.supervisor.run_until(lambda: stage.is_ready("web"), 15)
+    keeper = stage.supervisor._keeper
+    keeper.kill()
+    keeper.wait()
+
+    stage.supervisor.look(time.monotonic())
+
+    # Its input ends, as when the supervisor is killed.
+    stage.supervisor._end_keeper()
+    assert eventually(lambda: not is_running(stage.pids("web")[0]))

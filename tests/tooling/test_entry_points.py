@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from channels.testing import WebsocketCommunicator
 from django.test import Client
 from django.urls import reverse
 
 from taskdist_site.asgi import application
+from tests.architecture.sources import ROOT
 
 
 @pytest.mark.django_db
@@ -42,3 +49,33 @@ async def test_a_websocket_from_our_own_page_gets_through() -> None:
     assert connected
     # Let in far enough to be told that nobody is signed in.
     assert (await socket.receive_output(5)) == {"type": "websocket.close", "code": 4401}
+
+
+def test_manage_py_can_be_read_by_pythons_that_are_too_old() -> None:
+    # `from __future__ import annotations` came with 3.7, which the feature version here does not refuse.
+    source = (ROOT / "manage.py").read_text()
+    ast.parse(source, feature_version=(3, 6))
+    assert "__future__" not in source
+
+
+def manage(*words: str, var: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "TASKDIST_VAR": str(var), "TASKDIST_SECRET_KEY": "k" * 50}
+    command = [sys.executable, "manage.py", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", [("node_token", "enrol"), ("demo", "--tasks", "1")])
+def test_a_database_without_tables_is_a_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+    ran = manage(*words, var=tmp_path)
+    assert ran.returncode == 1
+    assert "no such table" in ran.stderr
+    assert "manage.py doctor" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taskdist.sqlite3").write_bytes(b"not a database at all " * 100)
+    ran = manage("node_token", "enrol", var=tmp_path)
+    assert ran.returncode == 1
+    assert "file is not a database" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -16,11 +16,15 @@ from django.utils import timezone
 from dispatcher import lifecycle
 from dispatcher.demo.material import make_material
 from dispatcher.demo.mix import check, make_mix
-from dispatcher.models import EngineProcess, Node, Task
+from dispatcher.launch.database_reach import require_database
+from dispatcher.launch.life_looks import alive_engines
+from dispatcher.models import Node, Task
 from dispatcher.states import TERMINAL, NodeState, TaskState
 
 SUBMIT_BATCH = 1000
 LOOK_SECONDS = 0.5
+# As shells count a program that SIGINT ended.
+INTERRUPTED = 130
 
 
 class Command(BaseCommand):
@@ -43,6 +47,7 @@ class Command(BaseCommand):
         """Submit, watch, check."""
         if options["tasks"] < 1:
             raise CommandError("--tasks must be at least 1")
+        require_database()
         root = Path(settings.VAR_DIR) / "demo"
         make_material(root)
         self._warn()
@@ -52,16 +57,22 @@ class Command(BaseCommand):
         self.stdout.write(f"submitted {len(ids)} tasks in {time.monotonic() - begun:.2f} s, tag {run}")
         if options["no_wait"]:
             return
-        left = self._watch(ids, begun, options["timeout"])
+        try:
+            left = self._watch(ids, begun, options["timeout"])
+        except KeyboardInterrupt:
+            raise CommandError(
+                f"stopped watching; the tasks go on. The dashboard shows those with the tag {run} and can cancel them",
+                returncode=INTERRUPTED,
+            ) from None
         seconds = time.monotonic() - begun
         if left:
             raise CommandError(f"{left} tasks have not ended after {seconds:.0f} s; see manage.py doctor")
         self._check(root, ids, seconds)
 
     def _warn(self) -> None:
-        if not EngineProcess.objects.exists():
+        if not alive_engines(timezone.now()).exists():
             self.stderr.write(self.style.WARNING("no engine is running: start one with manage.py up (or engine)"))
-        if not Node.objects.filter(state=NodeState.ONLINE).exists():
+        elif not Node.objects.filter(state=NodeState.ONLINE).exists():
             self.stderr.write(self.style.WARNING("no node is online: the tasks will wait"))
 
     def _submit(self, count: int, seed: int, run: str) -> list[int]:
@@ -82,6 +93,7 @@ class Command(BaseCommand):
             line = ", ".join(f"{states[state]} {state.word}" for state in TaskState if states[state])
             if line != shown:
                 self.stdout.write(f"{time.monotonic() - begun:6.1f} s  {line}")
+                self.stdout.flush()
                 shown = line
             if not open_tasks or time.monotonic() - begun > timeout:
                 return open_tasks

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from dispatcher.launch import database_looks, host_looks, life_looks
-from dispatcher.launch.findings import Level, Look, examine
+from dispatcher.launch.findings import Finding, Level, Look, examine
 
 LOOKS: tuple[tuple[str, Look], ...] = (
     ("versions", host_looks.versions),
@@ -21,10 +21,13 @@ LOOKS: tuple[tuple[str, Look], ...] = (
     ("database", database_looks.database),
 )
 # These can say nothing without the database, or would say the same again.
-LOOKS_INTO_TABLES: tuple[tuple[str, Look], ...] = (
-    ("migrations", database_looks.migrations),
+LOOKS_INTO_DATABASE: tuple[tuple[str, Look], ...] = (
     ("clock", database_looks.clock),
     ("web", life_looks.web),
+    ("migrations", database_looks.migrations),
+)
+# Nor these without the tables of this version.
+LOOKS_INTO_TABLES: tuple[tuple[str, Look], ...] = (
     ("engine", life_looks.engines),
     ("nodes", life_looks.nodes),
 )
@@ -44,9 +47,11 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Look and print; ends the process with status 1 on a failure."""
         now = timezone.now()
-        findings = list(examine(LOOKS, now))
-        if findings[-1].name != "database" or findings[-1].level is not Level.FAIL:
-            findings += examine(LOOKS_INTO_TABLES, now)
+        findings: list[Finding] = []
+        for looks in (LOOKS, LOOKS_INTO_DATABASE, LOOKS_INTO_TABLES):
+            findings += examine(looks, now)
+            if any(finding.name == looks[-1][0] and finding.level is Level.FAIL for finding in findings):
+                break
         failures = sum(finding.level is Level.FAIL for finding in findings)
         if options["json"]:
             document = {"ok": failures == 0, "findings": [finding.as_json() for finding in findings]}

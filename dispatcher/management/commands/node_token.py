@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from dispatcher import credentials, node_registry
 from dispatcher.api.validation import name_error, text_error
+from dispatcher.launch.database_reach import require_database
 from dispatcher.models import Node
 
 MAX_NAME_CHARS = 100
@@ -52,6 +53,7 @@ class Command(BaseCommand):
         """Do the one thing asked for. CommandError says what is wrong."""
         if error := text_error(options.get("label", "")) or _too_long(options.get("label", ""), MAX_LABEL_CHARS):
             raise CommandError(f"--label {error}")
+        require_database()
         {"create": self._create, "enrol": self._enrol, "revoke": self._revoke, "api": self._api}[options["action"]](
             options
         )

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from dispatcher.launch import preparation, programs, reachability
+from dispatcher.launch.console import Console
 from dispatcher.launch.holding import HeldByAnother, Holding
 from dispatcher.launch.programs import Address, Program
 from dispatcher.launch.supervisor import Supervisor
@@ -52,6 +53,11 @@ class Command(BaseCommand):
     # System checks look at the database, which may not exist before this command has made it.
     requires_system_checks = []
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._console = Console()
+        self._say = self._console.say
+
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument("--host", default=settings.TASKDIST_HOST, help="address to listen on (%(default)s)")
@@ -72,8 +78,13 @@ class Command(BaseCommand):
         preparation.prepare_folders(var_dir)
         with self._hold(var_dir) as holding:
             reachability.check_free(address)
+            holding.announce(address)
             supervisor = Supervisor(
-                working_dir=settings.BASE_DIR, log_dir=var_dir / "log", holding=holding.descriptor, say=self._say
+                working_dir=settings.BASE_DIR,
+                log_dir=var_dir / "log",
+                holding=holding.descriptor,
+                say=self._say,
+                is_deserted=self._console.is_gone,
             )
             supervisor.listen_to_signals()
             preparation.migrate()
@@ -154,7 +165,3 @@ class Command(BaseCommand):
         executable = Path(sys.executable)
         is_ours = executable.is_relative_to(settings.BASE_DIR)
         return str(executable.relative_to(settings.BASE_DIR) if is_ours else executable)
-
-    def _say(self, line: str) -> None:
-        self.stdout.write(line)
-        self.stdout.flush()
