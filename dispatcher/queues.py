@@ -19,6 +19,8 @@ class UnknownQueue(LookupError):
 def ensure(names: Iterable[str], *, now: datetime, actor: str = "") -> None:
     """Make the queues that do not exist yet."""
     wanted = set(names)
+    if not wanted:
+        return
     missing = wanted - set(Queue.objects.filter(name__in=wanted).values_list("name", flat=True))
     for name in sorted(missing):
         create(name, now=now, actor=actor)

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Count
-
-from dispatcher.models import Lane, Node, Queue, SchedulerMemory, Task
+from dispatcher.models import Lane, Node, Queue, SchedulerMemory
 from dispatcher.models.lanes import lanes_by_id
-from dispatcher.models.statements import Head
+from dispatcher.models.statements import Head, statements
 from dispatcher.scheduling.experience import Experience
 from dispatcher.scheduling.snapshot import LaneView, NodeView, QueueView, Snapshot, TaskHead
 from dispatcher.states import BreakerState, NodeIntent, NodeState
@@ -42,10 +40,9 @@ def read_pool(now: datetime) -> Pool:
 
 
 def read_in_flight() -> InFlight:
-    """How many tasks each node holds, per lane: our own accounting. Costs one pass over the active tasks."""
+    """How many tasks each node holds, per lane: our own accounting."""
     found: dict[int, dict[int, int]] = defaultdict(dict)
-    rows = Task.objects.active().order_by().values_list("node_id", "lane_id").annotate(held=Count("id"))
-    for node_id, lane_id, held in rows:
+    for node_id, lane_id, held in statements().in_flight():
         found[node_id][lane_id] = held
     return found
 

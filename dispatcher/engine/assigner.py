@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -50,19 +50,7 @@ class Assigner(Loop):
         ready = statements().ready_lanes()
         if not ready:
             return False
-        facts = snapshots.snapshot(
-            pool=pool,
-            in_flight=snapshots.read_in_flight(),
-            ready=ready,
-            experience=self._observer.experience,
-            now=now,
-            memory=self._memory,
-        )
-        places = room(facts)
-        wanted = [(lane_id, min(places[lane_id], conf().claim_batch)) for lane_id in ready if lane_id in places]
-        if not wanted:
-            return False
-        claimed = self._claim(facts, wanted, pool, now)
+        claimed = self._claim(ready, pool, now)
         if claimed:
             self._push(claimed)
         return len(claimed) >= conf().claim_batch
@@ -76,25 +64,41 @@ class Assigner(Loop):
             self._observer.show_breakers(self._pool.nodes, now)
         return self._pool
 
-    def _claim(
-        self, facts: Snapshot, wanted: Sequence[tuple[int, int]], pool: snapshots.Pool, now: datetime
-    ) -> list[Claimed]:
-        with transaction.atomic():
-            if connection.vendor == "postgresql":
-                facts = _alone_and_fresh(facts)
-            heads = statements().lock_heads(wanted)
-            decision = decide(snapshots.with_heads(facts, _by_lane(heads)), conf().claim_batch)
-            claimed = lifecycle.claim(_claims(decision, facts, heads, pool), now=now)
+    def _claim(self, ready: Sequence[int], pool: snapshots.Pool, now: datetime) -> list[Claimed]:
+        with _turn():
+            facts = snapshots.snapshot(
+                pool=pool,
+                in_flight=snapshots.read_in_flight(),
+                ready=ready,
+                experience=self._observer.experience,
+                now=now,
+                memory=self._memory,
+            )
+            places = room(facts)
+            wanted = [(lane_id, min(places[lane_id], conf().claim_batch)) for lane_id in ready if lane_id in places]
+            if not wanted:
+                return []
+            with transaction.atomic(savepoint=False):
+                heads = statements().lock_heads(wanted)
+                decision = decide(snapshots.with_heads(facts, _by_lane(heads)), conf().claim_batch)
+                claimed = lifecycle.claim(_claims(decision, facts, heads, pool), now=now)
         self._memory = decision.memory
         return claimed
 
 
-def _alone_and_fresh(facts: Snapshot) -> Snapshot:
-    """Wait for the turn among engines, then count again what nodes hold: another engine may just have filled them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DECISION_LOCK])
-    in_flight = snapshots.read_in_flight()
-    return replace(facts, nodes=[replace(node, in_flight=in_flight.get(node.id, {})) for node in facts.nodes])
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for the turn among engines: what nodes hold, counted in here, is not changed by another's claims.
+
+    With SQLite there is one engine, and no transaction yet: it would take others' turn to write, perhaps for nothing.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DECISION_LOCK])
+        yield
 
 
 def _by_lane(heads: Sequence[Head]) -> dict[int, list[TaskHead]]:

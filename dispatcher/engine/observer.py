@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from dispatcher import events, node_registry, snapshots
 from dispatcher.models import Node, SchedulerMemory
-from dispatcher.models.feed_reader import FeedReader
+from dispatcher.models.feed_reader import READ, FeedReader
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.scheduling.experience import Experience
 from dispatcher.states import BreakerState
@@ -36,7 +36,10 @@ class Observer:
             self.experience = snapshots.saved_experience()
             self._reader = FeedReader.at_end()
         changed = False
-        while rows := self._reader.read():
+        is_more = True
+        while is_more:
+            rows = self._reader.read(READ)
+            is_more = len(rows) >= READ
             for row in rows:
                 if row.kind == events.TasksChanged.kind:
                     self._learn(row.body, row.at)

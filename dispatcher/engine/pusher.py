@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from http import HTTPStatus
 
 import msgspec
 from django.db import connection
@@ -52,6 +53,8 @@ class _Channel:
         self.busy = False
         self.failures = 0
         self.client: NodeClient | None = None
+        #: The node's row, as long as pushes to it are taken.
+        self.node: Node | None = None
 
     def is_due(self, moment: float) -> bool:
         return not self.busy and (
@@ -142,7 +145,7 @@ class Pusher(Loop):
         acks: list[protocol.AttemptRef],
         cancels: list[protocol.AttemptRef],
     ) -> None:
-        node = Node.objects.get(pk=channel.node_id)
+        node = _node(channel, tasks)
         # Others were given up when the node's program was started anew.
         tasks = [task for task in tasks if task.incarnation == node.incarnation]
         try:
@@ -159,6 +162,8 @@ class Pusher(Loop):
                 answer = client.post("/tasks", _push_body(node, tasks, acks))
                 safe = deliveries.take_in(answer, tasks, node_id=node.pk, now=timezone.now())
                 self._acknowledge_later(channel, safe)
+                if answer.status == HTTPStatus.ACCEPTED:
+                    channel.node = node
             channel.failures = 0
         except (NotDelivered, addresses.AddressRefused) as error:
             deliveries.give_back(tasks, AttemptOutcome.RELEASED, f"could not connect: {error}", now=timezone.now())
@@ -174,6 +179,17 @@ class Pusher(Loop):
                 if not channel.acks:
                     channel.acks_since = time.monotonic()
                 channel.acks.extend(refs)
+
+
+def _node(channel: _Channel, tasks: Sequence[Claimed]) -> Node:
+    """The node's row: the one kept of the last push if the tasks are for the same start of its program.
+
+    Its address may change without a new start; then the next push to the old one fails, and the row is read again.
+    """
+    kept, channel.node = channel.node, None
+    if kept is not None and tasks and all(task.incarnation == kept.incarnation for task in tasks):
+        return kept
+    return Node.objects.get(pk=channel.node_id)
 
 
 def _client(channel: _Channel, node: Node) -> NodeClient:

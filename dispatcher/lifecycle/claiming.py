@@ -24,7 +24,7 @@ def claim(claims: Sequence[Claim], *, now: datetime) -> list[Claimed]:
     if not claims:
         return []
     settings = conf()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         taken = statements().claim(
             claims, now=now, timeout=settings.default_timeout_seconds, grace=settings.attempt_grace_seconds
         )
@@ -53,7 +53,7 @@ def start(starts: Sequence[Start], *, node_id: int, now: datetime) -> list[int]:
     if not starts:
         return []
     attempts = {row.task_id: row.attempt for row in starts}
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         # In the order of ``endings.lock_in_order``.
         moved = statements().start(sorted(starts), node_id=node_id)
         _append(

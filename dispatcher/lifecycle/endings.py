@@ -68,7 +68,7 @@ def succeed(successes: Sequence[Success], *, node_id: int, run_ms: dict[int, flo
     if not successes:
         return set()
     attempts = {row.task_id: row.attempt for row in successes}
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         moved = [
             (TaskState.RUNNING, row)
             for row in statements().succeed(
@@ -116,7 +116,7 @@ def end(
     if not failed:
         return set()
     by_task = {row.task_id: row for row in failed}
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         tasks = [
             task
             for task in Task.objects.select_for_update()

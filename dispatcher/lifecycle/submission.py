@@ -15,7 +15,7 @@ from dispatcher import queues
 from dispatcher.conf import conf
 from dispatcher.events import TaskChange, TasksChanged
 from dispatcher.models import Change, IdempotencyKey, Lane, Task, TaskTag
-from dispatcher.models.lanes import LaneKey, lane_ids
+from dispatcher.models.lanes import LaneKey, is_known, lane_ids
 from dispatcher.models.queue import DEFAULT_QUEUE, canonical_labels
 from dispatcher.models.statements import NewTask, statements
 from dispatcher.states import TERMINAL, TaskState
@@ -140,8 +140,9 @@ def _insert(specs: Sequence[TaskSpec], submitted_by: str, now: datetime) -> list
     if not specs:
         return []
     keys = [LaneKey(spec.queue, spec.type, canonical_labels(spec.labels)) for spec in specs]
+    fresh = {key.queue for key in keys if not is_known(key)}
     lanes = lane_ids(keys)
-    queues.ensure({key.queue for key in lanes}, now=now, actor=submitted_by)
+    queues.ensure(fresh, now=now, actor=submitted_by)
     ids = list(statements().allocate_ids(len(specs)))
     rows = [
         _row(task_id, lanes[key], spec, submitted_by, now) for task_id, key, spec in zip(ids, keys, specs, strict=True)

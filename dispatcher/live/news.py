@@ -14,7 +14,6 @@ from dispatcher.models.feed_reader import ChangeRow, FeedReader, latest_position
 MAX_CHANGES = 2000
 #: The same, in characters of their bodies.
 MAX_CHARS = 4_000_000
-_READ = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Tailer:
 
     def _read_details(self, reader: FeedReader) -> News:
         rows: list[ChangeRow] = []
-        while batch := reader.read(_READ):
+        while batch := reader.read():
             rows += batch
             if len(rows) >= MAX_CHANGES:
                 self._reader = FeedReader.at_end()

@@ -13,6 +13,8 @@ from dispatcher.models.feed import Change
 
 #: How far behind the newest id an open transaction's id may lie, for a reader that starts at the end.
 RECENT_IDS = 2000
+#: Rows read in one go.
+READ = 500
 
 
 class ChangeRow(NamedTuple):
@@ -54,8 +56,8 @@ class FeedReader:
             reader.position = ids[-1]
         return reader
 
-    def read(self, limit: int = 500) -> list[ChangeRow]:
-        """The next rows, late ones first; moves the position. Empty when there is nothing new."""
+    def read(self, limit: int = READ) -> list[ChangeRow]:
+        """The next rows, late ones first; moves the position. With fewer than ``limit`` there is nothing more."""
         rows = self._read_holes()
         fresh = [
             ChangeRow(*row)

@@ -33,6 +33,11 @@ def lane_ids(keys: Iterable[LaneKey]) -> dict[LaneKey, int]:
     return found
 
 
+def is_known(key: LaneKey) -> bool:
+    """Whether the lane exists for certain, and with it its queue, without a look into the database."""
+    return key in _ids
+
+
 def lanes_by_id(ids: Iterable[int]) -> dict[int, Lane]:
     """The lanes with these ids; unknown ids are left out."""
     wanted = set(ids)

@@ -137,6 +137,9 @@ class Statements(Protocol):
     def ready_lanes(self) -> list[int]:
         """Ids of lanes that have a queued task."""
 
+    def in_flight(self) -> list[tuple[int, int, int]]:
+        """(node id, lane id, tasks) of what nodes hold. Costs one pass over the active tasks."""
+
     def lock_heads(self, wanted: Sequence[tuple[int, int]]) -> list[Head]:
         """The first n queued tasks of each (lane id, n), skipping those another engine has locked."""
 

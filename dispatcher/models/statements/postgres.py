@@ -108,6 +108,11 @@ def ready_lanes() -> list[int]:
     return [row[0] for row in _run(sql, ())]
 
 
+def in_flight() -> list[tuple[int, int, int]]:
+    sql = "SELECT node_id, lane_id, count(*) FROM dispatcher_task WHERE state IN (2, 3) GROUP BY node_id, lane_id"
+    return [(row[0], row[1], row[2]) for row in _run(sql, ())]
+
+
 def lock_heads(wanted: Sequence[tuple[int, int]]) -> list[Head]:
     sql = """
         SELECT t.id, t.lane_id, t.priority, t.affinity_key, t.node_id, t.attempt
