@@ -53,7 +53,7 @@ class _Channel:
         self.busy = False
         self.failures = 0
         self.client: NodeClient | None = None
-        #: The node's row, as long as pushes to it are taken.
+        #: The node's row, as long as it takes what it is sent.
         self.node: Node | None = None
 
     def is_due(self, moment: float) -> bool:
@@ -154,16 +154,17 @@ class Pusher(Loop):
                 _push_singly(channel, client, tasks)
                 channel.failures = 0
                 return
+            is_taken = True
             if cancels or not tasks:
                 order = protocol.Control(boot_id=node.boot_id, ack=acks, cancel=cancels)
-                client.post("/control", _encoder.encode(order))
+                is_taken = client.post("/control", _encoder.encode(order)).status == HTTPStatus.OK
                 acks = []
             if tasks:
                 answer = client.post("/tasks", _push_body(node, tasks, acks))
                 safe = deliveries.take_in(answer, tasks, node_id=node.pk, now=timezone.now())
                 self._acknowledge_later(channel, safe)
-                if answer.status == HTTPStatus.ACCEPTED:
-                    channel.node = node
+                is_taken = answer.status == HTTPStatus.ACCEPTED
+            channel.node = node if is_taken else None
             channel.failures = 0
         except (NotDelivered, addresses.AddressRefused) as error:
             deliveries.give_back(tasks, AttemptOutcome.RELEASED, f"could not connect: {error}", now=timezone.now())
@@ -182,12 +183,12 @@ class Pusher(Loop):
 
 
 def _node(channel: _Channel, tasks: Sequence[Claimed]) -> Node:
-    """The node's row: the one kept of the last push if the tasks are for the same start of its program.
+    """The node's row: the one kept of the last request, unless tasks are for another start of its program.
 
-    Its address may change without a new start; then the next push to the old one fails, and the row is read again.
+    Its address may change without a new start; then a request to the old one fails, and the row is read again.
     """
     kept, channel.node = channel.node, None
-    if kept is not None and tasks and all(task.incarnation == kept.incarnation for task in tasks):
+    if kept is not None and all(task.incarnation == kept.incarnation for task in tasks):
         return kept
     return Node.objects.get(pk=channel.node_id)
 
