@@ -9,7 +9,6 @@ from functools import wraps
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -17,6 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from dispatcher.api.problems import Problem, respond
 from dispatcher.api.views import answer
 from dispatcher.models import EngineProcess
+from dispatcher.models.schema import pending_migrations
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +73,7 @@ def _is_migrated() -> bool:
     """Whether no migration is missing. Looked up until it is so once: tables do not go back while a process runs."""
     global _migrated  # noqa: PLW0603 - what this process has seen
     if not _migrated:
-        executor = MigrationExecutor(connection)
-        _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        _migrated = not pending_migrations()
     return _migrated
 
 

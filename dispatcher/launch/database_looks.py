@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from dispatcher.launch.database_reach import reach_advice, unreachable_reason
 from dispatcher.launch.findings import Finding, fail, ok, warn
+from dispatcher.models.schema import pending_migrations
 
 OLDEST_POSTGRESQL = 150000
 CLOCK_WARN_SECONDS = 1.0
@@ -31,11 +31,9 @@ def database(_now: datetime) -> Iterator[Finding]:
 
 def migrations(_now: datetime) -> Iterator[Finding]:
     """Look whether the tables are those of this version."""
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if plan:
-        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _backwards in plan[:3])
-        more = f" and {len(plan) - 3} more" if len(plan) > 3 else ""  # noqa: PLR2004 (as many as are named)
+    if pending := pending_migrations():
+        names = ", ".join(pending[:3])
+        more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""  # noqa: PLR2004 (as many as are named)
         yield fail("migrations", f"not applied: {names}{more}", "`manage.py migrate`, or `make run`, which does it.")
     else:
         yield ok("migrations", "all applied")

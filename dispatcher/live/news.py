@@ -8,7 +8,7 @@ from itertools import chain
 
 from dispatcher import events
 from dispatcher.events import TaskChange
-from dispatcher.models.feed_reader import ChangeRow, FeedReader, latest_position
+from dispatcher.models.feed_reader import READ, ChangeRow, FeedReader, latest_position
 
 #: Changes looked at in one go; with more than that everything counts as changed, which costs less than to look.
 MAX_CHANGES = 2000
@@ -58,7 +58,7 @@ class Tailer:
 
     def _read_details(self, reader: FeedReader) -> News:
         rows: list[ChangeRow] = []
-        while batch := reader.read():
+        while batch := reader.read(READ):
             rows += batch
             if len(rows) >= MAX_CHANGES:
                 self._reader = FeedReader.at_end()

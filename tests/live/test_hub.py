@@ -150,7 +150,7 @@ async def test_a_change_that_commits_after_a_later_one_is_seen(
 
 async def test_a_flood_is_not_looked_at_but_nothing_is_missed(tab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(news, "MAX_CHANGES", 5)
-    monkeypatch.setattr(news, "_READ", 5)
+    monkeypatch.setattr(news, "READ", 5)
     monkeypatch.setattr(topics.TaskTopic, "max_age", 60.0)
     task = await sync_to_async(make_task)(state=TaskState.RUNNING)
     browser = await tab()

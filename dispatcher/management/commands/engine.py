@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from dispatcher.engine.supervisor import Engine
+from dispatcher.launch.database_reach import unreachable_reason
+from dispatcher.models.schema import pending_migrations
 
 
 class Command(BaseCommand):
@@ -20,6 +22,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit status 1 asks for a restart: a loop died or was stuck."""
+        # A database that cannot be reached may come back, and the loops wait for it. Tables do not come by themselves.
+        if not unreachable_reason() and (pending := pending_migrations()):
+            raise CommandError(
+                f"The tables are not those of this version: {pending[-1]} is missing. Run: manage.py migrate"
+            )
         status = Engine().run()
         if status:
             sys.exit(status)
