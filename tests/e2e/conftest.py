@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.conftest import new_installation_database
+from tests.e2e.browser import Visit, chromium
 from tests.launch.installation import Installation, installation
 from tests.launch.programs import eventually
 
@@ -71,6 +73,23 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
 def api(installed: Installation) -> Api:
     """The REST API of the shared installation; returns when both nodes are online."""
     return api_of(installed)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium for the tests of a module: no longer, because its event loop is that of the thread."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(browser: Browser, installed: Installation, api: Api) -> Iterator[Visit]:
+    """Someone who is signed in; nothing that they open may complain."""
+    made = Visit(browser, installed)
+    made.sign_in()
+    yield made
+    made.context.close()
+    assert made.complaints == []
 
 
 @pytest.fixture

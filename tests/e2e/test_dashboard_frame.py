@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from tests.e2e.browser import Visit, chromium
+from tests.e2e.browser import Visit
 from tests.e2e.conftest import Api
 from tests.launch.installation import Installation
 
@@ -18,25 +16,10 @@ SOCKET = "**/ws/v1/live"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def task_id(api: Api) -> str:
     [task_id] = api.submit({"type": "demo.echo", "payload": {"text": "x" * 500}})
     api.await_state(task_id, "succeeded")
     return task_id
-
-
-@pytest.fixture
-def visit(browser: Browser, installed: Installation, api: Api) -> Iterator[Visit]:
-    made = Visit(browser, installed)
-    made.sign_in()
-    yield made
-    made.context.close()
-    assert made.complaints == []
 
 
 def widest(page: Page) -> int:

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.e2e.browser import Visit, chromium
+from tests.e2e.browser import Visit
 from tests.e2e.conftest import Api
 from tests.e2e.gate import Gate
 from tests.launch.installation import Installation
 from tests.launch.programs import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def visit(browser: Browser, installed: Installation, api: Api) -> Iterator[Visit]:
-    made = Visit(browser, installed)
-    made.sign_in()
-    yield made
-    made.context.close()
-    assert made.complaints == []
 
 
 def shown_state(visit: Visit, word: str) -> None:

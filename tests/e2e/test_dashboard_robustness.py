@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import Visit, chromium
+from tests.e2e.browser import Visit
 from tests.e2e.conftest import Api
 from tests.launch.installation import Installation
 
@@ -15,21 +13,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
 
 LONG_QUEUE = "a-queue-with-a-name-as-long-as-they-come.europe.west.1.production.blue"
 LONG_TYPE = "a_type_that." + "goes_on_and_on." * 5 + "before_it_ends"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def visit(browser: Browser, installed: Installation, api: Api) -> Iterator[Visit]:
-    made = Visit(browser, installed)
-    made.sign_in()
-    yield made
-    made.context.close()
-    assert made.complaints == []
 
 
 def ended_task(api: Api) -> str:
