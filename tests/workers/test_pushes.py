@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.workers.dispatcher_double import DispatcherDouble
 from tests.workers.node_process import NodeProcess
 from tests.workers.signed import SignedClient, a_task, ref
 from workers.protocol import Control, Push, PushTask
@@ -191,12 +193,21 @@ def test_a_replayed_message_starts_nothing_new(shared_node: NodeProcess) -> None
     assert (item.status, item.reason) == ("rejected", "replayed")
 
 
-def test_a_replayed_order_does_not_bring_back_an_old_status(shared_node: NodeProcess) -> None:
-    shared_node.client.control(status="drain", message_id="o-1")
-    assert shared_node.client.status().draining
-    shared_node.client.control(status="run", message_id="o-2")
-    shared_node.client.control(status="drain", message_id="o-1")
-    assert not shared_node.client.status().draining
+@pytest.fixture
+def quiet_node(tmp_path: Path) -> Iterator[NodeProcess]:
+    """A node that sends no heartbeats while it is looked at: their answers also say whether it shall drain."""
+    dispatcher = DispatcherDouble(heartbeat_seconds=600.0)
+    with NodeProcess(dispatcher, tmp_path / "state", "--slots", "4") as node:
+        yield node
+    dispatcher.close()
+
+
+def test_a_replayed_order_does_not_bring_back_an_old_status(quiet_node: NodeProcess) -> None:
+    quiet_node.client.control(status="drain", message_id="o-1")
+    assert quiet_node.client.status().draining
+    quiet_node.client.control(status="run", message_id="o-2")
+    quiet_node.client.control(status="drain", message_id="o-1")
+    assert not quiet_node.client.status().draining
 
 
 @pytest.mark.parametrize("what", ["key", "timestamp", "future", "body", "path", "no id"])
@@ -218,11 +229,11 @@ def test_a_wrong_signature_is_refused(shared_node: NodeProcess, tmp_path: Path, 
     assert not mark.exists()
 
 
-def test_a_draining_node_says_so_and_takes_tasks_again_when_told(shared_node: NodeProcess) -> None:
+def test_a_draining_node_says_so_and_takes_tasks_again_when_told(quiet_node: NodeProcess) -> None:
     task = a_task("t.double", {"n": 1})
-    shared_node.client.control(status="drain")
-    (item,) = shared_node.client.push(task)
-    assert (shared_node.client.last, item.status, item.reason) == (503, "rejected", "draining")
-    assert "Retry-After" in shared_node.client.last_headers
-    shared_node.client.control(status="run")
-    assert shared_node.run(task).outcome == "succeeded"
+    quiet_node.client.control(status="drain")
+    (item,) = quiet_node.client.push(task)
+    assert (quiet_node.client.last, item.status, item.reason) == (503, "rejected", "draining")
+    assert "Retry-After" in quiet_node.client.last_headers
+    quiet_node.client.control(status="run")
+    assert quiet_node.run(task).outcome == "succeeded"
