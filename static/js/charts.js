@@ -19,6 +19,7 @@ import { t } from "./strings.js";
  * @property {(value: number) => string} unit how a value is written
  * @property {(value: number) => string} [mark] how it is written at the axis, if otherwise
  * @property {boolean} [isLogarithmic]
+ * @property {string} [empty] what to say when there is nothing to draw
  * @property {(points: any[]) => Series[]} series
  */
 
@@ -89,7 +90,7 @@ export class Chart {
     this.#series = this.#spec.series(points);
     const isEmpty = !this.#series.some(({ values }) => values.some(Boolean));
     const empty = this.#part(".chart-empty");
-    empty.textContent = t("chart.no_data");
+    empty.textContent = this.#spec.empty ?? t("chart.no_data");
     empty.hidden = !isEmpty;
     this.#plotBox.toggleAttribute("data-empty", isEmpty);
     if (this.#isTable) this.#showTable();

@@ -137,6 +137,7 @@ const EN = {
   "submit.refused": "Nothing was submitted:",
 
   "chart.no_data": "Nothing in the last hour yet",
+  "chart.no_depth": "At no minute's end did a task wait",
   "chart.other": "Cancelled, expired",
   "chart.time": "Time",
   "chart.table": "Show as table",

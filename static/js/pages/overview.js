@@ -73,7 +73,7 @@ const charts = [
     isLogarithmic: true,
     series: percentiles("run", "--running"),
   }),
-  new Chart(byId("chart-depth"), { kind: "lines", unit: count, series: depths }),
+  new Chart(byId("chart-depth"), { kind: "lines", unit: count, series: depths, empty: t("chart.no_depth") }),
 ];
 
 const summary = byId("overview");
