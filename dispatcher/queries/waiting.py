@@ -9,10 +9,13 @@ from dispatcher.models import Task
 from dispatcher.models.statements import Head
 from dispatcher.queries.shapes import NodeObstacles, Obstacle, Waiting
 from dispatcher.scheduling.explain import explain
+from dispatcher.scheduling.reasons import ReasonClass
 from dispatcher.states import TaskState
 
 #: Nodes that are named one by one.
 MAX_NODES = 50
+#: How far a node is from taking the task; the nearest are named first.
+_DISTANCE = {None: 0, ReasonClass.TRANSIENT: 1, ReasonClass.OPERATOR: 2, ReasonClass.IMPOSSIBLE: 3}
 
 
 def waiting(task_id: int, now: datetime) -> Waiting | None:
@@ -24,8 +27,7 @@ def waiting(task_id: int, now: datetime) -> Waiting | None:
     head = Head(task.pk, task.lane_id, task.priority, task.affinity_key, task.node_id, task.attempt)
     found = explain(snapshots.snapshot_for_people(now), snapshots.lane_view(task.lane), snapshots.task_head(head))
     names = {row.node_id: row.name for row in found.rows}
-    # Those that could take it first, then by how little it takes until they can.
-    rows = sorted(found.rows, key=lambda row: (len(row.reasons), row.name))
+    rows = sorted(found.rows, key=lambda row: (_DISTANCE[row.reason_class], row.name))
     return Waiting(
         kind="turn" if found.reason_class is None else found.reason_class.value,
         text=found.sentence,

@@ -43,6 +43,26 @@ def queued() -> int:
     return sum(StateCount.objects.filter(state=TaskState.QUEUED).values_list("count", flat=True))
 
 
+def one_more_open(lane: int, number: int) -> Callable[[], None]:
+    """A change whose id is taken and which is not committed before the answer is called."""
+    written, go_on = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with transaction.atomic():
+            one_more(lane, number)
+            written.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+
+    thread = in_thread(write)
+    assert written.wait(PATIENCE_SECONDS)
+
+    def commit() -> None:
+        go_on.set()
+        thread.join(PATIENCE_SECONDS)
+
+    return commit
+
+
 def test_two_engines_fold_every_change_once() -> None:
     lane = make_lane().pk
     for n in range(60):
@@ -68,23 +88,13 @@ def test_two_engines_fold_every_change_once() -> None:
 def test_a_change_that_commits_after_a_later_one_is_folded(on_postgres: bool) -> None:
     lane = make_lane().pk
     fold(NOW)
-    written, go_on = threading.Event(), threading.Event()
-
-    def slow_writer() -> None:
-        with transaction.atomic():
-            one_more(lane, 1)
-            written.set()
-            assert go_on.wait(PATIENCE_SECONDS)
-
-    thread = in_thread(slow_writer)
-    assert written.wait(PATIENCE_SECONDS)
+    commit = one_more_open(lane, 1)
     if on_postgres:
         # Takes a higher id and commits first. On SQLite the writers take turns, and there is nothing to skip.
         one_more(lane, 2)
         fold(NOW)
         assert queued() == 1
-    go_on.set()
-    thread.join(PATIENCE_SECONDS)
+    commit()
     fold(NOW)
     assert queued() == (2 if on_postgres else 1)
 
@@ -92,22 +102,12 @@ def test_a_change_that_commits_after_a_later_one_is_folded(on_postgres: bool) ->
 def test_a_reader_that_begins_at_the_end_sees_what_commits_later_with_a_smaller_id(on_postgres: bool) -> None:
     lane = make_lane().pk
     one_more(lane, 1)
-    written, go_on = threading.Event(), threading.Event()
-
-    def slow_writer() -> None:
-        with transaction.atomic():
-            one_more(lane, 2)
-            written.set()
-            assert go_on.wait(PATIENCE_SECONDS)
-
-    thread = in_thread(slow_writer)
-    assert written.wait(PATIENCE_SECONDS)
+    commit = one_more_open(lane, 2)
     if on_postgres:
         one_more(lane, 3)
     reader = FeedReader.at_end()
     assert reader.read() == []
-    go_on.set()
-    thread.join(PATIENCE_SECONDS)
+    commit()
     assert len(reader.read()) == 1
     assert reader.read() == []
 
