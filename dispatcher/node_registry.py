@@ -16,6 +16,10 @@ from dispatcher.models.task import parse_task_id
 from dispatcher.states import BreakerState, NodeIntent, NodeState
 from workers import protocol
 
+#: First and longest pause of a node after requests to it that failed, in seconds; doubles in between.
+FIRST_HOLD_SECONDS = 1.0
+LONGEST_HOLD_SECONDS = 30.0
+
 
 class RegisterFirst(Exception):
     """The dispatcher does not know this start of the node's program."""
@@ -159,15 +163,26 @@ def extend_leases(*, until: datetime) -> int:
     return alive.filter(lease_expires_at__lt=until).update(lease_expires_at=until)
 
 
-def hold(node_id: int, *, seconds: float, reason: str, now: datetime, failed: bool) -> None:
-    """No pushes to the node for a while: its last one failed, or it asked for a pause (``failed`` False)."""
+def hold(node_id: int, *, seconds: float, reason: str, now: datetime) -> None:
+    """No pushes to the node for a while: it asked for a pause."""
+    with transaction.atomic():
+        _hold(Node.objects.select_for_update().get(pk=node_id), seconds, reason, now)
+
+
+def hold_for_failure(node_id: int, *, reason: str, at_least: float = 0.0, now: datetime) -> None:
+    """No pushes to the node for a while that doubles with every failure in a row: its last request failed."""
     with transaction.atomic():
         node = Node.objects.select_for_update().get(pk=node_id)
-        node.held_until = now + timedelta(seconds=seconds)
-        node.push_failures = node.push_failures + 1 if failed else node.push_failures
-        node.save(update_fields=["held_until", "push_failures"])
-        event = events.NodeHeld(node_id=node.pk, name=node.name, reason=reason, seconds=seconds)
-        Change.objects.append(event, now=now)
+        seconds = min(LONGEST_HOLD_SECONDS, FIRST_HOLD_SECONDS * 2 ** min(node.push_failures, 16))
+        node.push_failures += 1
+        _hold(node, max(seconds, at_least), reason, now)
+
+
+def _hold(node: Node, seconds: float, reason: str, now: datetime) -> None:
+    node.held_until = now + timedelta(seconds=seconds)
+    node.save(update_fields=["held_until", "push_failures"])
+    event = events.NodeHeld(node_id=node.pk, name=node.name, reason=reason, seconds=seconds)
+    Change.objects.append(event, now=now)
 
 
 def clear_push_failures(node_id: int) -> None:

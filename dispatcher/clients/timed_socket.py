@@ -14,6 +14,8 @@ class TimedSocket:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._deadline = 0.0
+        self._num_readers = 0
+        self._is_closed = False
 
     def expire_at(self, deadline: float) -> None:
         """Let everything until the next call fail with ``TimeoutError`` after ``deadline`` (monotonic seconds)."""
@@ -21,9 +23,11 @@ class TimedSocket:
 
     def sendall(self, data: bytes) -> None:
         """Send all of it, or ``TimeoutError``."""
-        # A timeout counts for the whole of sendall, not for each part.
-        self._sock.settimeout(self._left())
-        self._sock.sendall(data)
+        # Not the socket's own sendall: with TLS its timeout counts for each record anew.
+        view = memoryview(data)
+        while view:
+            self._sock.settimeout(self._left())
+            view = view[self._sock.send(view) :]
 
     def recv_into(self, buffer: Any) -> int:
         """Receive what is there, waiting no longer than the deadline."""
@@ -32,7 +36,14 @@ class TimedSocket:
 
     def makefile(self, mode: str, *args: Any, **kwargs: Any) -> io.BufferedReader:
         """A buffered reader whose reads are under the deadline."""
+        self._num_readers += 1
         return io.BufferedReader(_Reader(self))
+
+    def reader_closed(self) -> None:
+        """A reader is done."""
+        self._num_readers -= 1
+        if self._is_closed and not self._num_readers:
+            self._sock.close()
 
     def is_idle(self) -> bool:
         """Whether the other side has neither closed nor sent anything unasked; only then may the socket be reused."""
@@ -46,8 +57,10 @@ class TimedSocket:
         return False
 
     def close(self) -> None:
-        """Close the socket."""
-        self._sock.close()
+        """Close the socket, once its readers are: ``http.client`` closes before the body of a last answer is read."""
+        self._is_closed = True
+        if not self._num_readers:
+            self._sock.close()
 
     def _left(self) -> float:
         left = self._deadline - time.monotonic()
@@ -65,3 +78,8 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         return self._source.recv_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._source.reader_closed()

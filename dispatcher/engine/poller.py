@@ -6,13 +6,15 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 import msgspec
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from dispatcher import addresses, credentials, lifecycle, node_registry
-from dispatcher.clients.status_client import StatusClient, StatusUnavailable
+from dispatcher.clients.node_client import Answer, NodeClient, NotDelivered, OutcomeUnknown
 from dispatcher.conf import conf
 from dispatcher.engine.loop import Loop
 from dispatcher.models import Node, Task
@@ -29,9 +31,22 @@ SETTLE = timedelta(seconds=2)
 #: Attempts asked for in one request.
 MAX_RESOLVE = 1000
 
+#: Nodes that count as gone are asked for this long: they may run what others have by now, or have results.
+ASK_OFFLINE = timedelta(minutes=10)
+
 _statuses = msgspec.json.Decoder(protocol.NodeStatus)
 _replies = msgspec.json.Decoder(protocol.ControlReply)
 _encoder = msgspec.json.Encoder()
+
+
+class NoUse(Exception):
+    """The node gave an answer that is of no use."""
+
+
+_NO_STATUS = (
+    NotDelivered, OutcomeUnknown, NoUse, addresses.AddressRefused, msgspec.MsgspecError, UnicodeDecodeError,
+    RecursionError,
+)  # fmt: skip
 
 
 class Poller(Loop):
@@ -45,7 +60,7 @@ class Poller(Loop):
 
     def __init__(self) -> None:
         super().__init__(interval=conf().poll_seconds)
-        self._clients: dict[int, StatusClient] = {}
+        self._clients: dict[int, NodeClient] = {}
         #: Nodes that are being asked, or wait for a thread.
         self._asked: set[int] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="poll")
@@ -56,7 +71,8 @@ class Poller(Loop):
         A pass ends when the next is due at the latest and leaves out who is still being asked: were it to wait for many
         nodes that hang, the watchdog would take the loop for stuck.
         """
-        nodes = Node.objects.filter(is_tutorial=False).exclude(boot_id="").exclude(state=NodeState.OFFLINE)
+        gone = Q(state=NodeState.OFFLINE, last_seen_at__lt=now - ASK_OFFLINE)
+        nodes = Node.objects.filter(is_tutorial=False).exclude(boot_id="").exclude(gone)
         fresh = [node for node in nodes if node.pk not in self._asked]
         self._asked.update(node.pk for node in fresh)
         wait([self._threads.submit(self._poll, node) for node in fresh], timeout=conf().poll_seconds)
@@ -71,10 +87,18 @@ class Poller(Loop):
     def _poll(self, node: Node) -> None:
         try:
             client = self._client(node)
-            status = _statuses.decode(client.status())
+            status = _statuses.decode(_body(client.get("/status")))
             if status.boot_id == node.boot_id:
                 self._reconcile(node, client, status)
-        except (StatusUnavailable, addresses.AddressRefused, msgspec.MsgspecError) as error:
+        except (
+            NotDelivered,
+            OutcomeUnknown,
+            NoUse,
+            addresses.AddressRefused,
+            msgspec.MsgspecError,
+            UnicodeDecodeError,
+            RecursionError,
+        ) as error:
             logger.info("node %s: no status: %s", node.name, error)
         except Exception:
             logger.exception("node %s: status could not be taken in", node.name)
@@ -82,15 +106,15 @@ class Poller(Loop):
             self._asked.discard(node.pk)
             connection.close()
 
-    def _client(self, node: Node) -> StatusClient:
+    def _client(self, node: Node) -> NodeClient:
         client = self._clients.get(node.pk)
         if client is None or client.url != node.url:
             if client is not None:
                 client.close()
-            client = self._clients[node.pk] = StatusClient(url=node.url, key=credentials.push_key(node))
+            client = self._clients[node.pk] = NodeClient(url=node.url, key=credentials.push_key(node))
         return client
 
-    def _reconcile(self, node: Node, client: StatusClient, status: protocol.NodeStatus) -> None:
+    def _reconcile(self, node: Node, client: NodeClient, status: protocol.NodeStatus) -> None:
         now = timezone.now()
         acks = _take_results(status.finished, node, now)
         _mark_running(status.held, node, now)
@@ -103,8 +127,14 @@ class Poller(Loop):
         order = protocol.Control(
             boot_id=node.boot_id, ack=acks, cancel=cancel, superseded=superseded, resolve=unknown, status=wanted
         )
-        reply = _replies.decode(client.control(_encoder.encode(order)))
+        reply = _replies.decode(_body(client.post("/control", _encoder.encode(order))))
         _settle(reply.resolved, node, timezone.now())
+
+
+def _body(answer: Answer) -> bytes:
+    if answer.status != HTTPStatus.OK:
+        raise NoUse(f"it answered {answer.status}")
+    return answer.body
 
 
 def _take_results(finished: Sequence[protocol.TaskResult], node: Node, now: datetime) -> list[protocol.AttemptRef]:

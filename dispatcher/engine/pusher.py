@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -17,6 +18,7 @@ from django.utils import timezone
 from dispatcher import addresses, credentials, node_registry
 from dispatcher.clients.node_client import NodeClient, NotDelivered, OutcomeUnknown
 from dispatcher.engine import deliveries
+from dispatcher.engine.deliveries import Delivery
 from dispatcher.engine.loop import Loop
 from dispatcher.models import Node
 from dispatcher.models.lanes import lanes_by_id
@@ -34,10 +36,6 @@ MAX_PUSH = 1000
 MAX_PUSH_CHARS = 2_000_000
 #: How long an acknowledgement waits for a push to travel with.
 ACK_DELAY_SECONDS = 0.5
-#: First and longest pause of a node after pushes that failed, in seconds; doubles in between.
-FIRST_HOLD_SECONDS = 1.0
-LONGEST_HOLD_SECONDS = 30.0
-
 _encoder = msgspec.json.Encoder()
 
 
@@ -51,7 +49,6 @@ class _Channel:
         self.acks: list[protocol.AttemptRef] = []
         self.acks_since = 0.0
         self.busy = False
-        self.failures = 0
         self.client: NodeClient | None = None
         #: The node's row, as long as it takes what it is sent.
         self.node: Node | None = None
@@ -150,31 +147,46 @@ class Pusher(Loop):
         tasks = [task for task in tasks if task.incarnation == node.incarnation]
         try:
             client = _client(channel, node)
-            if node.is_tutorial:
-                _push_singly(channel, client, tasks)
-                channel.failures = 0
-                return
-            is_taken = True
-            if cancels or not tasks:
-                order = protocol.Control(boot_id=node.boot_id, ack=acks, cancel=cancels)
-                is_taken = client.post("/control", _encoder.encode(order)).status == HTTPStatus.OK
-                acks = []
-            if tasks:
-                answer = client.post("/tasks", _push_body(node, tasks, acks))
-                safe = deliveries.take_in(answer, tasks, node_id=node.pk, now=timezone.now())
-                self._acknowledge_later(channel, safe)
-                is_taken = answer.status == HTTPStatus.ACCEPTED
-            channel.node = node if is_taken else None
-            channel.failures = 0
-        except (NotDelivered, addresses.AddressRefused) as error:
+        except addresses.AddressRefused as error:
             deliveries.give_back(tasks, AttemptOutcome.RELEASED, f"could not connect: {error}", now=timezone.now())
-            _hold(channel, f"could not connect: {error}")
-        except (OutcomeUnknown, msgspec.MsgspecError) as error:
-            if tasks:
-                _hold(channel, f"no usable answer to a push: {error}")
-                self._on_unknown()
+            self._conclude(channel, node, Delivery(failure=f"could not connect: {error}"))
+            return
+        if node.is_tutorial:
+            self._conclude(channel, node, _push_singly(client, tasks, node))
+            return
+        if cancels or not tasks:
+            order = protocol.Control(boot_id=node.boot_id, ack=acks, cancel=cancels)
+            said = _order(client, _encoder.encode(order))
+            if not said.is_taken:
+                # Whoever takes no orders gets no tasks; these have not been sent.
+                reason = f"the node took no orders: {said.failure or 'it asked for a pause'}"
+                deliveries.give_back(tasks, AttemptOutcome.RELEASED, reason, now=timezone.now())
+                tasks = []
+            acks = []
+            self._conclude(channel, node, said)
+        if tasks:
+            delivery = _push(client, tasks, _push_body(node, tasks, acks), node)
+            self._acknowledge_later(channel, delivery.safe)
+            self._conclude(channel, node, delivery)
 
-    def _acknowledge_later(self, channel: _Channel, refs: list[protocol.AttemptRef]) -> None:
+    def _conclude(self, channel: _Channel, node: Node, delivery: Delivery) -> None:
+        """Keep or hold the node by what a request came to."""
+        now = timezone.now()
+        channel.node = node if delivery.is_taken else None
+        if delivery.is_taken:
+            if node.push_failures:
+                node_registry.clear_push_failures(node.pk)
+                channel.node = None
+        elif delivery.failure:
+            node_registry.hold_for_failure(
+                node.pk, reason=delivery.failure[:200], at_least=delivery.pause_seconds, now=now
+            )
+        elif delivery.pause_seconds:
+            node_registry.hold(node.pk, seconds=delivery.pause_seconds, reason="asked for a pause", now=now)
+        if delivery.is_unknown:
+            self._on_unknown()
+
+    def _acknowledge_later(self, channel: _Channel, refs: Sequence[protocol.AttemptRef]) -> None:
         if refs:
             with self._lock:
                 if not channel.acks:
@@ -228,9 +240,31 @@ def _push_body(node: Node, tasks: Sequence[Claimed], acks: list[protocol.Attempt
     return _encoder.encode(protocol.Push(boot_id=node.boot_id, tasks=pushed, ack=acks))
 
 
-def _push_singly(channel: _Channel, client: NodeClient, tasks: Sequence[Claimed]) -> None:
-    """The tutorial's way: one task per request, at ``POST /task``. Such a node cannot be asked afterwards."""
+def _order(client: NodeClient, body: bytes) -> Delivery:
+    """Give orders. Acknowledgements and requests to cancel that get lost are repeated by other ways."""
+    try:
+        answer = client.post("/control", body)
+    except (NotDelivered, OutcomeUnknown) as error:
+        return Delivery(failure=f"no usable answer to orders: {error}")
+    return Delivery(is_taken=True) if answer.status == HTTPStatus.OK else deliveries.judge(answer)
+
+
+def _push(client: NodeClient, tasks: Sequence[Claimed], body: bytes, node: Node) -> Delivery:
+    try:
+        answer = client.post("/tasks", body)
+    except NotDelivered as error:
+        reason = f"could not connect: {error}"
+        deliveries.give_back(tasks, AttemptOutcome.RELEASED, reason, now=timezone.now())
+        return Delivery(failure=reason)
+    except OutcomeUnknown as error:
+        return Delivery(failure=f"no usable answer to a push: {error}", is_unknown=True)
+    return deliveries.take_in(answer, tasks, node_id=node.pk, now=timezone.now())
+
+
+def _push_singly(client: NodeClient, tasks: Sequence[Claimed], node: Node) -> Delivery:
+    """The tutorial's way: one task per request, at ``POST /task``; ends with the first that is not taken."""
     lanes = lanes_by_id({task.lane_id for task in tasks})
+    delivery = Delivery(is_taken=True)
     for position, task in enumerate(tasks):
         body = _encoder.encode(
             {
@@ -240,24 +274,25 @@ def _push_singly(channel: _Channel, client: NodeClient, tasks: Sequence[Claimed]
                 "attempt": task.attempt,
             }
         )
-        try:
-            answer = client.post("/task", body)
-        except NotDelivered as error:
-            reason = f"could not connect: {error}"
-            deliveries.give_back(tasks[position:], AttemptOutcome.RELEASED, reason, now=timezone.now())
-            _hold(channel, reason)
-            return
-        except OutcomeUnknown as error:
-            # Given up at once; if it did arrive and its result comes before the next attempt, that result counts.
-            reason = f"no usable answer to a push: {error}"
-            deliveries.give_back([task], AttemptOutcome.LOST, reason, now=timezone.now())
-            deliveries.give_back(tasks[position + 1 :], AttemptOutcome.RELEASED, reason, now=timezone.now())
-            _hold(channel, reason)
-            return
-        deliveries.take_in_tutorial(answer, task, node_id=channel.node_id, now=timezone.now())
+        delivery = _push_one(client, task, body, node)
+        if not delivery.is_taken:
+            rest = tasks[position + 1 :]
+            reason = f"not sent: {delivery.failure or 'the node asked for a pause'}"
+            deliveries.give_back(rest, AttemptOutcome.RELEASED, reason, now=timezone.now())
+            break
+    # Such a node cannot be asked: nothing is left open.
+    return replace(delivery, is_unknown=False)
 
 
-def _hold(channel: _Channel, reason: str) -> None:
-    seconds = min(LONGEST_HOLD_SECONDS, FIRST_HOLD_SECONDS * 2**channel.failures)
-    channel.failures += 1
-    node_registry.hold(channel.node_id, seconds=seconds, reason=reason[:200], now=timezone.now(), failed=True)
+def _push_one(client: NodeClient, task: Claimed, body: bytes, node: Node) -> Delivery:
+    try:
+        answer = client.post("/task", body)
+    except NotDelivered as error:
+        reason, outcome = f"could not connect: {error}", AttemptOutcome.RELEASED
+    except OutcomeUnknown as error:
+        # Given up at once; if it did arrive and its result comes before the next attempt, that result counts.
+        reason, outcome = f"no usable answer to a push: {error}", AttemptOutcome.LOST
+    else:
+        return deliveries.take_in_tutorial(answer, task, node_id=node.pk, now=timezone.now())
+    deliveries.give_back([task], outcome, reason, now=timezone.now())
+    return Delivery(failure=reason)

@@ -7,9 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher import lifecycle, queues
-from dispatcher.clients.node_client import Answer
 from dispatcher.engine.assigner import Assigner
-from dispatcher.engine.deliveries import retry_after, take_in
 from dispatcher.engine.housekeeping import Pruner, Stager
 from dispatcher.engine.sweeper import Sweeper
 from dispatcher.lifecycle import TaskSpec
@@ -155,58 +153,3 @@ def test_the_pruner_leaves_feed_rows_that_a_reader_has_not_passed() -> None:
     FeedCursor.objects.update(position=last + 1)
     pruner.run_once(later)
     assert not Change.objects.filter(kind="tasks.changed").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("5", 5.0), ("0", 0.1), ("-3", 0.1), ("99999", 60.0), ("nan", 1.0), ("Mon, 01 Jan 2026", 1.0), ("", 1.0)],
-)
-def test_a_pause_that_a_node_asks_for_is_kept_within_bounds(text: str, seconds: float) -> None:
-    assert retry_after({"retry-after": text}) == seconds
-
-
-def test_back_pressure_of_a_node_costs_no_attempt_and_holds_the_node() -> None:
-    node = make_node()
-    (task_id,) = submit()
-    pushed = Pushed()
-    pushed.run()
-    take_in(Answer(503, {"Retry-After": "7"}, b""), pushed.tasks, node_id=node.pk, now=NOW)
-    task = Task.objects.get(pk=task_id)
-    assert (task.state, task.counted_attempts) == (TaskState.SCHEDULED, 0)
-    assert Node.objects.get(pk=node.pk).held_until == NOW + timedelta(seconds=7)
-    lifecycle.stage(now=NOW + timedelta(seconds=1))
-    assert pushed.run() == []
-
-
-def test_results_in_an_answer_are_recorded_and_acknowledged() -> None:
-    node = make_node()
-    (task_id,) = submit()
-    pushed = Pushed()
-    pushed.run()
-    done = protocol.TaskResult(task_id=str(task_id), attempt=1, outcome="succeeded")
-    item = protocol.PushItem(task_id=str(task_id), attempt=1, status="done", result=done)
-    answer = Answer(202, {}, protocol.msgspec.json.encode(protocol.PushReply(items=[item])))
-    acks = take_in(answer, pushed.tasks, node_id=node.pk, now=NOW)
-    assert acks == [protocol.AttemptRef(task_id=str(task_id), attempt=1)]
-    assert Task.objects.get(pk=task_id).state == TaskState.SUCCEEDED
-
-
-def test_a_node_that_was_started_anew_is_not_held_for_it() -> None:
-    node = make_node()
-    (task_id,) = submit()
-    pushed = Pushed()
-    pushed.run()
-    take_in(Answer(409, {}, b""), pushed.tasks, node_id=node.pk, now=NOW)
-    assert Task.objects.get(pk=task_id).state == TaskState.SCHEDULED
-    node.refresh_from_db()
-    assert (node.held_until, node.push_failures) == (None, 0)
-
-
-def test_a_redirect_is_a_refusal_and_never_followed() -> None:
-    node = make_node()
-    (task_id,) = submit()
-    pushed = Pushed()
-    pushed.run()
-    take_in(Answer(307, {"Location": "http://elsewhere/"}, b""), pushed.tasks, node_id=node.pk, now=NOW)
-    assert Task.objects.get(pk=task_id).state == TaskState.SCHEDULED
-    assert Node.objects.get(pk=node.pk).push_failures == 1

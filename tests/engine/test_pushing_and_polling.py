@@ -17,6 +17,7 @@ from dispatcher.lifecycle import TaskSpec
 from dispatcher.models import Node, Task
 from dispatcher.models.statements import Claim, Claimed, statements
 from dispatcher.states import TaskState
+from tests.engine.node_double import node_double, relayed
 from tests.factories import make_node
 from tests.launch.programs import eventually
 from tests.workers.dispatcher_double import PUSH_KEY, DispatcherDouble
@@ -109,7 +110,7 @@ def test_a_result_that_the_node_cannot_report_is_brought_home_by_the_poller(
 
 
 def _unreported(poller: Poller, node: Node) -> bool:
-    return b'"finished"' in poller._client(node).status()
+    return b'"finished"' in poller._client(node).get("/status").body
 
 
 def test_an_attempt_whose_push_never_arrived_is_offered_again_and_refused_if_it_still_arrives(
@@ -129,6 +130,29 @@ def test_an_attempt_whose_push_never_arrived_is_offered_again_and_refused_if_it_
     # The delayed push of the first attempt: the node has tombstoned it.
     pusher.push([task])
     assert not eventually(lambda: state_of(task) is TaskState.SUCCEEDED, seconds=1)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_push_whose_answer_is_lost_on_the_way_is_adopted_and_runs_once(
+    node: Node, program: NodeProcess, pusher: Pusher, poller: Poller, status: int
+) -> None:
+    def lose(method: str, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        _, _, headers, _ = proxy.seen[-1]
+        told, answer = relayed(program.register.url, headers, method, path, body)
+        return (status, {}, b"upstream sent nothing") if path == "/tasks" else (told, {}, answer)
+
+    with node_double(lose) as proxy:
+        Node.objects.filter(pk=node.pk).update(url=proxy.url)
+        task = claim(node, "demo.sleep", '{"seconds": 0.2}', is_settled=True)
+        pusher.push([task])
+        # Not before the push has been: asked for sooner, the attempt would be given up.
+        assert eventually(lambda: "/tasks" in proxy.paths)
+        assert eventually(lambda: not pusher._channels[node.pk].busy)
+        assert eventually(lambda: poller.run_once(timezone.now()) or state_of(task) is TaskState.SUCCEEDED)
+        assert proxy.paths.count("/tasks") == 1
+    row = Task.objects.get(pk=task.id)
+    assert (row.attempt, row.released) == (1, 0)
+    assert Node.objects.get(pk=node.pk).push_failures == 1
 
 
 def test_a_push_that_may_still_be_on_its_way_is_waited_for(node: Node, poller: Poller) -> None:
