@@ -97,9 +97,9 @@ def _succeeded(context: TaskContext, value: object, max_bytes: int) -> TaskResul
         return stopped(context.task_id, context.attempt, context.stop_reason)
     if value is None:
         return TaskResult(task_id=context.task_id, attempt=context.attempt, outcome="succeeded")
-    raw, truncated = encode_result(value, max_bytes)
+    raw, sanitized = encode_result(value, max_bytes)
     return TaskResult(
-        task_id=context.task_id, attempt=context.attempt, outcome="succeeded", result=raw, truncated=truncated
+        task_id=context.task_id, attempt=context.attempt, outcome="succeeded", result=raw, sanitized=sanitized
     )
 
 

@@ -151,7 +151,10 @@ class TaskError(Message):
 
 
 class TaskResult(Message):
-    """The end of one attempt. ``result`` is raw JSON; ``truncated`` marks that it or the error was cut to size."""
+    """The end of one attempt. ``result`` is raw JSON; ``truncated`` marks that it or the error was cut to size.
+
+    ``sanitized`` marks that something in it was replaced that no database row may hold, such as NUL by U+FFFD.
+    """
 
     task_id: str
     attempt: int
@@ -164,6 +167,7 @@ class TaskResult(Message):
     retry_after_seconds: float | None = None
     run_ms: float = 0.0
     truncated: bool = False
+    sanitized: bool = False
 
 
 class Started(Message):

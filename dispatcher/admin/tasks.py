@@ -102,7 +102,7 @@ class TaskAdmin(GrowingAdmin):
                 )
             },
         ),
-        (_("Content"), {"fields": ("payload", "result", "error", "truncated")}),
+        (_("Content"), {"fields": ("payload", "result", "error", "truncated", "sanitized")}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

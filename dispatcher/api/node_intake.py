@@ -6,6 +6,8 @@ because everything else in the report is still worth having.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -13,7 +15,7 @@ import msgspec
 from django.db import transaction
 from django.http import HttpRequest
 
-from dispatcher import addresses, lifecycle, node_registry
+from dispatcher import addresses, lifecycle, node_output, node_registry
 from dispatcher.api import json_guard
 from dispatcher.api.problems import FieldError, Problem, invalid
 from dispatcher.api.validation import explain, name_error, text_error, type_name_error
@@ -31,19 +33,31 @@ _MAX_TYPES_BYTES: Final = 1024 * 1024
 _MAX_ITEMS: Final = 20_000
 #: About thirty years: durations beyond it are nonsense, and overflow.
 _MAX_MS: Final = 1e12
-#: Levels of a report around each of its results.
-_ENVELOPE_DEPTH: Final = 3
+
+_report = msgspec.json.Decoder(protocol.Report)
 
 
 def receive(request: HttpRequest, decoder: msgspec.json.Decoder[Message]) -> Message:
     """The body as a message of the wire contract; unknown fields are ignored. Raises ``Problem`` (400)."""
-    return decode(json_guard.read_forgiving(request), decoder)
+    return receive_noting(request, decoder)[0]
 
 
-def decode(body: bytes, decoder: msgspec.json.Decoder[Message]) -> Message:
-    """The same, for a body that was made safe already."""
+def receive_noting(request: HttpRequest, decoder: msgspec.json.Decoder[Message]) -> tuple[Message, bool]:
+    """The same, and whether something in it had to be replaced to be stored."""
+    with _as_problems():
+        return node_output.read(json_guard.read_raw(request), decoder)
+
+
+def receive_report(request: HttpRequest) -> protocol.Report:
+    """The body as a report, item by item. Raises ``Problem`` (400) for what is none."""
+    with _as_problems():
+        return node_output.read_items(json_guard.read_raw(request), _report)
+
+
+@contextmanager
+def _as_problems() -> Iterator[None]:
     try:
-        return decoder.decode(body)
+        yield
     except msgspec.ValidationError as error:
         field, message = explain(error)
         raise invalid([FieldError(message, field)]) from None
@@ -98,16 +112,14 @@ def tidy_heartbeat(message: protocol.Heartbeat) -> protocol.Heartbeat:
     return message
 
 
-def record(report: protocol.Report, *, node: Node, body: bytes, now: datetime) -> protocol.ReportReply:
-    """Take in a report; a verdict for every result, in order. ``body`` is what the report was read from."""
+def record(report: protocol.Report, *, node: Node, now: datetime) -> protocol.ReportReply:
+    """Take in a report; a verdict for every result, in order."""
     if len(report.results) > protocol.MAX_REPORT_RESULTS:
         raise Problem(413, f"{len(report.results)} results in one report; the most is {protocol.MAX_REPORT_RESULTS}.")
     for name in ("started", "progress", "logs"):
         _check_count(getattr(report, name), name)
     sent = report.results
     report.results = [item for item in sent if _is_attempt(item.task_id, item.attempt)]
-    if json_guard.is_too_deep(body, json_guard.MAX_DEPTH + _ENVELOPE_DEPTH):
-        report.results = [_kept_flat(item) for item in report.results]
     for item in report.results:
         item.run_ms = _clamped(item.run_ms)
     report.started = [item for item in report.started if _is_attempt(item.task_id, item.attempt)]
@@ -121,23 +133,6 @@ def record(report: protocol.Report, *, node: Node, body: bytes, now: datetime) -
             for item in sent
         ]
     return reply
-
-
-def _kept_flat(item: protocol.TaskResult) -> protocol.TaskResult:
-    """A result nested too deeply to be shown or stored safely becomes a failure that says so."""
-    if not json_guard.is_too_deep(bytes(item.result)):
-        return item
-    return protocol.TaskResult(
-        task_id=item.task_id,
-        attempt=item.attempt,
-        outcome="failed",
-        error=protocol.TaskError(
-            type="ResultTooDeep",
-            message=f"The result is nested more than {json_guard.MAX_DEPTH} levels deep and was not kept.",
-        ),
-        retryable=False,
-        run_ms=item.run_ms,
-    )
 
 
 def _is_attempt(task_id: str, attempt: int) -> bool:

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from dispatcher import node_registry
-from dispatcher.api import json_guard, node_intake
+from dispatcher.api import node_intake
 from dispatcher.api.authentication import EnrollingNodeAuthentication, NodeAuthentication
 from dispatcher.api.permissions import IsNode
 from dispatcher.api.views import ApiView, answer
@@ -20,7 +20,6 @@ from workers import protocol
 
 _register = msgspec.json.Decoder(protocol.Register)
 _heartbeat = msgspec.json.Decoder(protocol.Heartbeat)
-_report = msgspec.json.Decoder(protocol.Report)
 
 
 class NodeRoute(ApiView):
@@ -77,6 +76,5 @@ class ResultsView(NodeRoute):
 
     def post(self, _request: Request) -> HttpResponse:
         """A verdict for every result, and what the node shall stop."""
-        body = json_guard.read_forgiving(self.http)
-        report = node_intake.decode(body, _report)
-        return answer(node_intake.record(report, node=self.node, body=body, now=self.now))
+        report = node_intake.receive_report(self.http)
+        return answer(node_intake.record(report, node=self.node, now=self.now))

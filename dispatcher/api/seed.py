@@ -14,8 +14,8 @@ from django.http import HttpResponse
 from django.urls import reverse
 from rest_framework.request import Request
 
-from dispatcher import lifecycle, node_registry
-from dispatcher.api import json_guard, node_intake, task_input
+from dispatcher import lifecycle, node_output, node_registry
+from dispatcher.api import node_intake, task_input
 from dispatcher.api.authentication import EnrollingNodeAuthentication
 from dispatcher.api.node_wire import LeaseRoute, NodeRoute
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
@@ -158,13 +158,14 @@ class ResultRoute(NodeRoute):
 
     def post(self, _request: Request) -> HttpResponse:
         """Record the result once: 200 also for a repeated one, 409 when another attempt has taken over."""
-        body = json_guard.read_forgiving(self.http)
-        said = node_intake.decode(body, _result)
+        said, is_changed = node_intake.receive_noting(self.http, _result)
         node = _own_node(self, said.node_id)
         task_id = str(said.task_id)
         result = _task_result(said, task_id, _attempt(said, task_id, node))
+        result.sanitized = is_changed
+        node_output.keep_flat(result)
         report = protocol.Report(boot_id=node.boot_id, results=[result])
-        verdict = node_intake.record(report, node=node, body=body, now=self.now).verdicts[0].verdict
+        verdict = node_intake.record(report, node=node, now=self.now).verdicts[0].verdict
         if verdict == "unknown":
             raise Problem(404, f"There is no task {task_id[:40]!r}.")
         if verdict == "superseded":

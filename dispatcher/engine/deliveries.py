@@ -15,7 +15,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from dispatcher import lifecycle
+from dispatcher import lifecycle, node_output
 from dispatcher.clients.node_client import Answer
 from dispatcher.models.statements import Claimed, Start
 from dispatcher.states import AttemptOutcome
@@ -125,8 +125,8 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 def _items_of(answer: Answer) -> list[protocol.PushItem] | None:
     try:
-        return _replies.decode(answer.body).items
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return node_output.read_items(answer.body, _replies).items
+    except msgspec.DecodeError:
         return None
 
 

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from dispatcher import addresses, credentials, lifecycle, node_registry
+from dispatcher import addresses, credentials, lifecycle, node_output, node_registry
 from dispatcher.clients.node_client import Answer, NodeClient, NotDelivered, OutcomeUnknown
 from dispatcher.conf import conf
 from dispatcher.engine.loop import Loop
@@ -87,7 +87,7 @@ class Poller(Loop):
     def _poll(self, node: Node) -> None:
         try:
             client = self._client(node)
-            status = _statuses.decode(_body(client.get("/status")))
+            status = node_output.read_items(_body(client.get("/status")), _statuses)
             if status.boot_id == node.boot_id:
                 self._reconcile(node, client, status)
         except (
@@ -127,7 +127,7 @@ class Poller(Loop):
         order = protocol.Control(
             boot_id=node.boot_id, ack=acks, cancel=cancel, superseded=superseded, resolve=unknown, status=wanted
         )
-        reply = _replies.decode(_body(client.post("/control", _encoder.encode(order))))
+        reply = node_output.read_items(_body(client.post("/control", _encoder.encode(order))), _replies)
         _settle(reply.resolved, node, timezone.now())
 
 

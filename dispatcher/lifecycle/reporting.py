@@ -59,6 +59,7 @@ def record_results(results: Sequence[protocol.TaskResult], *, node_id: int, now:
             lock_in_order(applied)
         recorded = succeed(successes, node_id=node_id, run_ms=run_ms, now=now)
         recorded |= end(failures, node_id=node_id, now=now)
+        _mark_sanitized([task_id for task_id in recorded if applied[task_id].sanitized])
         rest = [(task_id, item) for task_id, item in named if task_id not in recorded or applied[task_id] is not item]
         others = _judge(rest, node_id, now) if rest else {}
     verdicts: list[protocol.Verdict] = []
@@ -67,6 +68,12 @@ def record_results(results: Sequence[protocol.TaskResult], *, node_id: int, now:
         word = "recorded" if is_recorded else others[task_id, item.attempt]
         verdicts.append(protocol.Verdict(task_id=item.task_id, attempt=item.attempt, verdict=word))
     return verdicts
+
+
+def _mark_sanitized(task_ids: Sequence[int]) -> None:
+    # A statement of its own: hardly any result needs it, so the two updates of every task do without the column.
+    if task_ids:
+        Task.objects.filter(id__in=task_ids).update(sanitized=True)
 
 
 def _newest_of_each(named: Sequence[tuple[int, protocol.TaskResult]]) -> dict[int, protocol.TaskResult]:

@@ -98,6 +98,11 @@ class Task(models.Model):
     error = models.TextField(_("error"), null=True)
     truncated = models.BooleanField(_("result or error cut to size"), default=False)
 
+    #: Of any attempt. Set by a statement of its own, so that it costs nothing where it is not.
+    sanitized = models.BooleanField(
+        _("reported with characters or numbers that cannot be kept"), default=False, db_default=False
+    )
+
     objects = TaskQuerySet.as_manager()
 
     class Meta:

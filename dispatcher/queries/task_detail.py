@@ -23,7 +23,8 @@ MAX_LINES = 1000
 
 _MORE = (
     "affinity_key", "timeout_seconds", "backoff_seconds", "backoff_cap_seconds", "submitted_by", "dispatched_at",
-    "expires_at", "attempt_deadline", "retry_of", "payload", "result", "error", "truncated", "lane__labels",
+    "expires_at", "attempt_deadline", "retry_of", "payload", "result", "error", "truncated", "sanitized",
+    "lane__labels",
 )  # fmt: skip
 
 
@@ -56,6 +57,7 @@ def task_detail(task_id: int) -> TaskDetail | None:
         result=raw["result"],
         failure=errors.detail(raw["error"]),
         truncated=raw["truncated"],
+        sanitized=raw["sanitized"],
         attempts=attempts,
         attempts_omitted=omitted,
     )

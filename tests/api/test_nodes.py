@@ -230,15 +230,17 @@ class TestResults:
             (b'{"a":1,"a":2}', '{"a":1,"a":2}'),
         ],
     )
-    def test_untidy_results_are_kept(self, node: Node, node_caller: Caller, sent: bytes, stored: str) -> None:
+    def test_untidy_results_are_kept_and_marked(
+        self, node: Node, node_caller: Caller, sent: bytes, stored: str
+    ) -> None:
         task = make_task(state=TaskState.RUNNING, node=node, now=now())
         body = b'{"boot_id":"b","results":[{"task_id":"%d","attempt":1,"outcome":"succeeded","result":%s}]}'
         answer = node_caller.post(RESULTS, body % (task.pk, sent))
         assert answer.json["verdicts"][0]["verdict"] == "recorded"
         task.refresh_from_db()
-        assert task.result == stored
+        assert (task.result, task.sanitized) == (stored, sent != stored.encode())
 
-    def test_a_result_nested_too_deeply_fails_alone(self, node: Node, node_caller: Caller) -> None:
+    def test_a_result_nested_too_deeply_is_kept_as_text(self, node: Node, node_caller: Caller) -> None:
         deep, fine = (make_task(state=TaskState.RUNNING, node=node, now=now()) for _ in range(2))
         body = (
             b'{"boot_id":"b","results":[{"task_id":"%d","attempt":1,"outcome":"succeeded","result":%s},'
@@ -249,9 +251,9 @@ class TestResults:
         assert [item["verdict"] for item in answer.json["verdicts"]] == ["recorded", "recorded"]
         deep.refresh_from_db()
         fine.refresh_from_db()
-        assert (deep.state, fine.state) == (TaskState.FAILED, TaskState.SUCCEEDED)
-        assert deep.error_map is not None
-        assert deep.error_map["type"] == "ResultTooDeep"
+        assert (deep.state, fine.state) == (TaskState.SUCCEEDED, TaskState.SUCCEEDED)
+        assert (deep.sanitized, fine.sanitized) == (True, False)
+        assert deep.result == "[" * 32 + '"' + "[" * 168 + "]" * 168 + '"' + "]" * 32
 
     @pytest.mark.parametrize("run_ms", [-1e300, 1e300, 0, 1e12])
     @pytest.mark.parametrize("outcome", ["succeeded", "failed"])

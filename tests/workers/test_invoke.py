@@ -138,13 +138,13 @@ def test_results_that_cannot_be_sent_fail_with_the_reason(kind: str, words: str)
 @pytest.mark.parametrize(("kind", "value"), [("nul", ["a\ufffdb"]), ("surrogate", {"\ufffd": "\ufffd"})])
 def test_results_with_impossible_characters_are_mended_and_marked(kind: str, value: Any) -> None:
     ended = run_named("t.result", {"kind": kind})
-    assert (ended.outcome, ended.truncated) == ("succeeded", True)
+    assert (ended.outcome, ended.sanitized, ended.truncated) == ("succeeded", True, False)
     assert msgspec.json.decode(ended.result) == value
 
 
 def test_an_escaped_backslash_is_not_taken_for_a_nul() -> None:
     ended = run(lambda_value, "\\u0000")
-    assert not ended.truncated
+    assert not ended.sanitized
     assert msgspec.json.decode(ended.result) == "\\u0000"
 
 

@@ -133,6 +133,8 @@ class TaskDetail(TaskRow):
     failure: ErrorDetail | None
     #: Result or failure were cut to size.
     truncated: bool
+    #: What a node reported held what no row may hold; it was replaced.
+    sanitized: bool
     #: The newest 50.
     attempts: list[AttemptRow]
     attempts_omitted: int

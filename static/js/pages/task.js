@@ -44,6 +44,7 @@ everySecond(() => {
 
 /** @param {any} next */
 function showResult(next) {
+  byId("sanitized").hidden = !next.sanitized;
   if (next.result === task?.result && next.truncated === task?.truncated) return;
   byId("no-result").hidden = next.result !== null;
   byId("result-box").hidden = next.result === null;
