@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 from django.utils import timezone
 
 from dispatcher import node_output
-from dispatcher.clients.node_client import Answer
+from dispatcher.clients.node_client import Answer, NodeClient
 from dispatcher.engine import deliveries, poller
 from dispatcher.models import Node, Task
 from dispatcher.models.statements import Claimed
@@ -33,8 +33,8 @@ def by_report(node: Node, items: list[tuple[Task, bytes]], caller: Caller) -> No
 
 def by_status(node: Node, items: list[tuple[Task, bytes]], caller: Caller) -> None:
     body = b'{"name":"n","boot_id":"boot-n-1","slots":1,"finished":[%s]}' % b",".join(raw for _, raw in items)
-    client = _Client(body)
-    poller.Poller()._reconcile(node, client, node_output.read_items(client.status(), poller._statuses))  # type: ignore[arg-type]
+    status = node_output.read_items(body, poller._statuses)
+    poller.Poller()._reconcile(node, cast("NodeClient", _Obedient()), status)
 
 
 def by_order(node: Node, items: list[tuple[Task, bytes]], caller: Caller) -> None:
@@ -54,17 +54,11 @@ def by_push(node: Node, items: list[tuple[Task, bytes]], caller: Caller) -> None
     deliveries.take_in(answer, tasks, node_id=node.pk, now=timezone.now())
 
 
-class _Client:
-    """A node's answers, as the poller gets them."""
+class _Obedient:
+    """A node that takes every order."""
 
-    def __init__(self, status: bytes) -> None:
-        self._status = status
-
-    def status(self) -> bytes:
-        return self._status
-
-    def control(self, _order: bytes) -> bytes:
-        return b"{}"
+    def post(self, _path: str, _order: bytes) -> Answer:
+        return Answer(200, {}, b"{}")
 
 
 ROADS = pytest.mark.parametrize("road", [by_report, by_status, by_order, by_push])
