@@ -77,7 +77,7 @@ def register(message: protocol.Register, *, node: Node, now: datetime, is_tutori
             node.incarnation += 1
             node.boot_id = message.boot_id
             node.registered_at = now
-            node.push_failures, node.held_until = 0, None
+            node.push_failures, node.held_until, node.trouble = 0, None, ""
             node.draining = False
         _take_over(node, message, is_tutorial)
         _renew(node, now)
@@ -179,15 +179,16 @@ def hold_for_failure(node_id: int, *, reason: str, at_least: float = 0.0, now: d
 
 
 def _hold(node: Node, seconds: float, reason: str, now: datetime) -> None:
-    node.held_until = now + timedelta(seconds=seconds)
-    node.save(update_fields=["held_until", "push_failures"])
+    node.held_until, node.trouble = now + timedelta(seconds=seconds), reason[:200]
+    node.save(update_fields=["held_until", "push_failures", "trouble"])
     event = events.NodeHeld(node_id=node.pk, name=node.name, reason=reason, seconds=seconds)
     Change.objects.append(event, now=now)
 
 
 def clear_push_failures(node_id: int) -> None:
     """A push got through."""
-    Node.objects.filter(pk=node_id).exclude(push_failures=0).update(push_failures=0, held_until=None)
+    # The next look at the pool finds it, within a second: that is soon enough to need no event.
+    Node.objects.filter(pk=node_id).exclude(push_failures=0).update(push_failures=0, held_until=None, trouble="")
 
 
 def set_breaker(node_id: int, breaker: BreakerState, *, reason: str, now: datetime) -> None:
@@ -226,8 +227,8 @@ def _want(
                 continue
             node.intent, node.intent_reason = intent, reason[:200]
             if intent == NodeIntent.RUN:
-                node.held_until, node.push_failures = None, 0
-            node.save(update_fields=["intent", "intent_reason", "held_until", "push_failures"])
+                node.held_until, node.push_failures, node.trouble = None, 0, ""
+            node.save(update_fields=["intent", "intent_reason", "held_until", "push_failures", "trouble"])
             Change.objects.append(event(node_id=node.pk, name=node.name, reason=reason), now=now, actor=actor)
             changed.append(node)
     return changed

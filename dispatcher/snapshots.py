@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dispatcher.models import Lane, Node, Queue, SchedulerMemory
 from dispatcher.models.lanes import lanes_by_id
@@ -16,6 +16,9 @@ from dispatcher.states import BreakerState, NodeIntent, NodeState
 
 #: The row of SchedulerMemory, shared by all engines: whoever saves last wins, all have seen the same feed.
 EXPERIENCE = "experience"
+
+#: How long, per crash so far, a task that crashed waits for a node that holds no other such task.
+QUIET_PATIENCE = timedelta(seconds=10)
 
 #: node id → lane id → tasks.
 InFlight = Mapping[int, Mapping[int, int]]
@@ -91,14 +94,22 @@ def lane_view(lane: Lane) -> LaneView:
     return LaneView(lane.pk, lane.queue, lane.type, lane.label_map)
 
 
-def task_head(head: Head) -> TaskHead:
-    """A ready task as the scheduling core sees it."""
-    return TaskHead(head.id, head.priority, head.affinity_key, head.node_id if head.attempt else None)
+def task_head(head: Head, now: datetime | None = None) -> TaskHead:
+    """A ready task as the scheduling core sees it; without ``now`` one that waits for no better node."""
+    avoid = head.node_id if head.attempt else None
+    is_patient = False
+    if head.crashes and head.queued_at is not None and now is not None:
+        is_patient = now - head.queued_at < QUIET_PATIENCE * head.crashes
+    return TaskHead(head.id, head.priority, head.affinity_key, avoid, head.crashes, is_patient)
 
 
 def with_heads(facts: Snapshot, heads: Mapping[int, list[TaskHead]]) -> Snapshot:
-    """The same facts with the first ready tasks of each lane."""
-    return replace(facts, lanes=[replace(lane, heads=heads.get(lane.id, ())) for lane in facts.lanes])
+    """The same facts with the first ready tasks of each lane; if one has crashed before, with who holds such tasks."""
+    facts = replace(facts, lanes=[replace(lane, heads=heads.get(lane.id, ())) for lane in facts.lanes])
+    if not any(head.crashes for lane in heads.values() for head in lane):
+        return facts
+    suspects = dict(statements().suspects())
+    return replace(facts, nodes=[replace(node, suspects=suspects.get(node.id, 0)) for node in facts.nodes])
 
 
 def _node_view(node: Node, in_flight: Mapping[int, int], experience: Experience, now: float) -> NodeView:
@@ -110,6 +121,8 @@ def _node_view(node: Node, in_flight: Mapping[int, int], experience: Experience,
         intent=NodeIntent(node.intent),
         draining=node.draining,
         not_before=node.held_until.timestamp() if node.held_until else 0.0,
+        # A node written to the tutorial can only be tried with a task.
+        is_unproven=node.push_failures > 0 and not node.is_tutorial,
         labels=node.labels,
         queues=frozenset(node.queues),
         types=None if node.types is None else frozenset(node.types),

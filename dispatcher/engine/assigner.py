@@ -19,6 +19,8 @@ from dispatcher.scheduling.snapshot import Snapshot, TaskHead
 
 #: Nodes and queues are read again at the latest after this, although the feed tells of every change to them.
 POOL_MAX_AGE = timedelta(seconds=1)
+#: Further tasks of a lane that are looked at when some of its first have crashed before.
+LOOK_BEYOND = 200
 #: Advisory lock that engines take turns at: decisions of two engines at once would fill the same slots.
 DECISION_LOCK = 0x7461736B
 
@@ -80,7 +82,10 @@ class Assigner(Loop):
                 return []
             with transaction.atomic(savepoint=False):
                 heads = statements().lock_heads(wanted)
-                decision = decide(snapshots.with_heads(facts, _by_lane(heads)), conf().claim_batch)
+                if any(head.crashes for head in heads):
+                    # Some of them may wait for a better node: those behind them shall not.
+                    heads = statements().lock_heads([(lane_id, count + LOOK_BEYOND) for lane_id, count in wanted])
+                decision = decide(snapshots.with_heads(facts, _by_lane(heads, now)), conf().claim_batch)
                 claimed = lifecycle.claim(_claims(decision, facts, heads, pool), now=now)
         self._memory = decision.memory
         return claimed
@@ -101,10 +106,10 @@ def _turn() -> Iterator[None]:
         yield
 
 
-def _by_lane(heads: Sequence[Head]) -> dict[int, list[TaskHead]]:
+def _by_lane(heads: Sequence[Head], now: datetime) -> dict[int, list[TaskHead]]:
     lanes: dict[int, list[TaskHead]] = {}
     for head in heads:
-        lanes.setdefault(head.lane_id, []).append(snapshots.task_head(head))
+        lanes.setdefault(head.lane_id, []).append(snapshots.task_head(head, now))
     return lanes
 
 

@@ -28,6 +28,10 @@ logger = logging.getLogger(__name__)
 THREADS = 8
 #: An attempt claimed more recently than this may still be on its way to the node.
 SETTLE = timedelta(seconds=2)
+#: So many times in a row a node may leave a question unanswered before it gets no more work.
+MAX_UNANSWERED = 3
+#: Between two passes at the least.
+SHORTEST_PAUSE_SECONDS = 0.5
 #: Attempts asked for in one request.
 MAX_RESOLVE = 1000
 
@@ -63,6 +67,8 @@ class Poller(Loop):
         self._clients: dict[int, NodeClient] = {}
         #: Nodes that are being asked, or wait for a thread.
         self._asked: set[int] = set()
+        #: Times in a row that a node did not answer.
+        self._unanswered: dict[int, int] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="poll")
 
     def run_once(self, now: datetime) -> bool:
@@ -76,6 +82,7 @@ class Poller(Loop):
         fresh = [node for node in nodes if node.pk not in self._asked]
         self._asked.update(node.pk for node in fresh)
         wait([self._threads.submit(self._poll, node) for node in fresh], timeout=conf().poll_seconds)
+        self.interval = _pause(fresh, now)
         return False
 
     def close(self) -> None:
@@ -88,23 +95,25 @@ class Poller(Loop):
         try:
             client = self._client(node)
             status = node_output.read_items(_body(client.get("/status")), _statuses)
+            self._unanswered.pop(node.pk, None)
             if status.boot_id == node.boot_id:
                 self._reconcile(node, client, status)
-        except (
-            NotDelivered,
-            OutcomeUnknown,
-            NoUse,
-            addresses.AddressRefused,
-            msgspec.MsgspecError,
-            UnicodeDecodeError,
-            RecursionError,
-        ) as error:
+                _prove(node, client)
+        except _NO_STATUS as error:
             logger.info("node %s: no status: %s", node.name, error)
+            self._miss(node, str(error))
         except Exception:
             logger.exception("node %s: status could not be taken in", node.name)
         finally:
             self._asked.discard(node.pk)
             connection.close()
+
+    def _miss(self, node: Node, reason: str) -> None:
+        """A node that takes pushes but cannot be asked what became of them gets no new work either."""
+        misses = self._unanswered[node.pk] = self._unanswered.get(node.pk, 0) + 1
+        if misses >= MAX_UNANSWERED and node.state == NodeState.ONLINE and not _is_held(node, timezone.now()):
+            reason = f"it does not answer when asked how it is: {reason}"
+            node_registry.hold_for_failure(node.pk, reason=reason, now=timezone.now())
 
     def _client(self, node: Node) -> NodeClient:
         client = self._clients.get(node.pk)
@@ -129,6 +138,31 @@ class Poller(Loop):
         )
         reply = node_output.read_items(_body(client.post("/control", _encoder.encode(order))), _replies)
         _settle(reply.resolved, node, timezone.now())
+
+
+def _prove(node: Node, client: NodeClient) -> None:
+    """See whether a node that was held takes pushes again: with an empty one, so that no task is risked."""
+    if not node.push_failures or _is_held(node, timezone.now()):
+        return
+    try:
+        answer = client.post("/tasks", _encoder.encode(protocol.Push(boot_id=node.boot_id, tasks=[])))
+        trouble = "" if answer.status == HTTPStatus.ACCEPTED else f"it answered {answer.status} to an empty push"
+    except (NotDelivered, OutcomeUnknown) as error:
+        trouble = f"no usable answer to an empty push: {error}"
+    if trouble:
+        node_registry.hold_for_failure(node.pk, reason=trouble, now=timezone.now())
+    else:
+        node_registry.clear_push_failures(node.pk)
+
+
+def _is_held(node: Node, now: datetime) -> bool:
+    return node.held_until is not None and node.held_until > now
+
+
+def _pause(nodes: Sequence[Node], now: datetime) -> float:
+    """Seconds until the next pass: sooner if a node in trouble is to be tried again before."""
+    waiting = [(node.held_until - now).total_seconds() for node in nodes if node.push_failures and node.held_until]
+    return min([conf().poll_seconds, *(max(SHORTEST_PAUSE_SECONDS, seconds) for seconds in waiting if seconds > 0)])
 
 
 def _body(answer: Answer) -> bytes:

@@ -71,7 +71,7 @@ class Pusher(Loop):
     name = "pusher"
 
     def __init__(self, on_unknown: Callable[[], None]) -> None:
-        """``on_unknown`` is called when nobody knows whether a push arrived: the poller shall ask soon."""
+        """``on_unknown`` is called when nobody knows what a push came to, or how a node is: the poller shall ask."""
         super().__init__(interval=ACK_DELAY_SECONDS)
         self._on_unknown = on_unknown
         self._channels: dict[int, _Channel] = {}
@@ -178,12 +178,10 @@ class Pusher(Loop):
                 node_registry.clear_push_failures(node.pk)
                 channel.node = None
         elif delivery.failure:
-            node_registry.hold_for_failure(
-                node.pk, reason=delivery.failure[:200], at_least=delivery.pause_seconds, now=now
-            )
+            node_registry.hold_for_failure(node.pk, reason=delivery.failure, at_least=delivery.pause_seconds, now=now)
         elif delivery.pause_seconds:
             node_registry.hold(node.pk, seconds=delivery.pause_seconds, reason="asked for a pause", now=now)
-        if delivery.is_unknown:
+        if delivery.is_unknown or delivery.failure:
             self._on_unknown()
 
     def _acknowledge_later(self, channel: _Channel, refs: Sequence[protocol.AttemptRef]) -> None:

@@ -48,6 +48,8 @@ class Node(models.Model):
 
     #: No pushes before then (failed pushes, or the node asked for a pause).
     held_until = models.DateTimeField(_("held until"), null=True)
+    #: What was wrong with the last request to it; empty once one got through.
+    trouble = models.CharField(_("trouble"), max_length=200, blank=True, default="")
     push_failures = models.IntegerField(_("failed pushes in a row"), default=0)
     breaker = models.CharField(_("breaker"), max_length=10, choices=_choices(BreakerState), default=BreakerState.CLOSED)
 

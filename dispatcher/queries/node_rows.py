@@ -13,7 +13,7 @@ from dispatcher.queries.counts import LiveCounts, live_counts
 from dispatcher.queries.shapes import NodeDetail, NodeRow, NodesDocument, Pool, TypeInfo
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import INDEX_WINDOW
-from dispatcher.states import NodeIntent, NodeState, TaskState
+from dispatcher.states import BreakerState, NodeIntent, NodeState, TaskState
 
 MAX_TASKS = 200
 MAX_FAILURES = 20
@@ -104,7 +104,7 @@ def _row(node: Node, now: datetime, counts: LiveCounts, succeeded: int, failed: 
         name=node.name,
         state=node.state,
         intent=node.intent,
-        reason=node.intent_reason,
+        reason=node.intent_reason or _trouble(node, now),
         draining=node.draining,
         slots=node.slots,
         held=held,
@@ -120,6 +120,17 @@ def _row(node: Node, now: datetime, counts: LiveCounts, succeeded: int, failed: 
         succeeded_last_hour=succeeded,
         failed_last_hour=failed,
     )
+
+
+def _trouble(node: Node, now: datetime) -> str:
+    """Why a node that is wanted gets no work, or less; "" if it gets what it can take."""
+    if node.breaker == BreakerState.OPEN:
+        return "Set aside: several tasks in a row failed on it. It is tried with one task when the pause ends."
+    if node.breaker == BreakerState.HALF_OPEN:
+        return "On trial after a pause: one task at a time until one succeeds."
+    if node.push_failures:
+        return f"No work until a request gets through; {node.push_failures} in a row failed: {node.trouble}"
+    return "It asked for a pause." if node.held_until is not None and node.held_until > now else ""
 
 
 def _ended_last_hour(now: datetime) -> dict[int, tuple[int, int]]:

@@ -21,10 +21,10 @@ _DISTANCE = {None: 0, ReasonClass.TRANSIENT: 1, ReasonClass.OPERATOR: 2, ReasonC
 def waiting(task_id: int, now: datetime) -> Waiting | None:
     """Why a ready task has not been given to a node; None for a task that is not ready, or does not wait any more."""
     tasks = Task.objects.filter(pk=task_id, state=TaskState.QUEUED).select_related("lane")
-    task = tasks.only("lane", "priority", "affinity_key", "node_id", "attempt").first()
+    task = tasks.only("lane", "priority", "affinity_key", "node_id", "attempt", "crashes").first()
     if task is None:
         return None
-    head = Head(task.pk, task.lane_id, task.priority, task.affinity_key, task.node_id, task.attempt)
+    head = Head(task.pk, task.lane_id, task.priority, task.affinity_key, task.node_id, task.attempt, task.crashes)
     found = explain(snapshots.snapshot_for_people(now), snapshots.lane_view(task.lane), snapshots.task_head(head))
     names = {row.node_id: row.name for row in found.rows}
     rows = sorted(found.rows, key=lambda row: (_DISTANCE[row.reason_class], row.name))

@@ -43,12 +43,14 @@ class NodeLoad:
     Room only ever shrinks during a pass: a node that is full for a lane stays full for it.
     """
 
-    __slots__ = ("ceiling", "is_on_trial", "long", "node", "short", "short_seconds", "slots", "total")
+    __slots__ = ("ceiling", "is_on_trial", "long", "node", "short", "short_seconds", "slots", "suspects", "total")
 
     def __init__(self, node: NodeView, mean_by_lane: Mapping[int, float | None]) -> None:
         """``mean_by_lane``: ``short_mean`` of every lane in flight; a lane that is missing counts as long."""
         self.node = node
         self.slots = node.slots
+        #: Tasks that have crashed before.
+        self.suspects = node.suspects
         self.is_on_trial = node.breaker is BreakerState.HALF_OPEN
         #: No more than this in flight, whatever the tasks.
         self.ceiling = self._ceiling()

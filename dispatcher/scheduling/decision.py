@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
-from dispatcher.scheduling.board import Board
+from dispatcher.scheduling.board import Board, Seat
 from dispatcher.scheduling.policies import Scene, picker_for
 from dispatcher.scheduling.reasons import Reason, ReasonClass, classify, summarise
-from dispatcher.scheduling.snapshot import DEFAULT_POLICY, Assignment, LaneView, Snapshot
+from dispatcher.scheduling.snapshot import DEFAULT_POLICY, Assignment, LaneView, Snapshot, TaskHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,39 @@ class _Turn:
             if rival is not None and (-head.priority, head.id, self.place) > rival:
                 break
             avoid = head.avoid_node_id
-            seat = pick(head, avoid)
+            find = self._find_quiet if head.crashes else pick
+            seat = find(head, avoid)
             if seat is None and avoid is not None:
-                seat = pick(head, None)
+                seat = find(head, None)
             if seat is None:
-                return False
+                if not head.is_patient:
+                    return False
+                self.position = position + 1
+                continue
             seat.take()
+            if head.crashes:
+                seat.load.suspects += 1
             assignments.append(Assignment(head.id, lane_id, seat.node_id))
             self.position = position + 1
         return True
+
+    def _find_quiet(self, head: TaskHead, avoid: int | None) -> Seat | None:
+        """For a task that crashed before: where it takes the fewest others along if it does so again.
+
+        First of all where no other such task is. So the one that crashes nodes is soon apart from those that were
+        only there when it did, and these never come to the number of crashes that makes a task poison. That is worth
+        a wait, but no long one: after nodes were lost for another reason, all their tasks are such tasks.
+        """
+        usable = (
+            seat
+            for seat in self.seating.seats
+            if seat.node_id != avoid and not (head.is_patient and seat.load.suspects) and seat.has_room()
+        )
+        return min(usable, key=_noise, default=None)
+
+
+def _noise(seat: Seat) -> tuple[float, ...]:
+    return (seat.load.suspects, seat.load.total / seat.load.slots, seat.order)
 
 
 def decide(snapshot: Snapshot, limit: int) -> Decision:

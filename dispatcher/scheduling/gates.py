@@ -98,10 +98,12 @@ def takes_work(node: NodeView, _given: Conditions) -> Reason | None:
 
 
 def is_rested(node: NodeView, given: Conditions) -> Reason | None:
-    """Closed until ``not_before``."""
-    if node.not_before <= given.now:
+    """Closed until ``not_before``, and after failed requests until one got through."""
+    left = ceil(node.not_before - given.now)
+    if left <= 0 and not node.is_unproven:
         return None
-    return Reason(ReasonCode.NODE_RESTING, node.id, (node.name, ceil(node.not_before - given.now)))
+    how_long = f"for another {left} s" if left > 0 else "until a request to it gets through"
+    return Reason(ReasonCode.NODE_RESTING, node.id, (node.name, how_long))
 
 
 def breaker_closed(node: NodeView, given: Conditions) -> Reason | None:

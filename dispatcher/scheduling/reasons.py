@@ -67,7 +67,7 @@ _MEANINGS: dict[ReasonCode, _Meaning] = {
     _C.NODE_SUSPECT: _Meaning(_T, "node {0} has not been heard from for a while", "silent for a while"),
     _C.NODE_STOPPING: _Meaning(_T, "node {0} is shutting down and takes no more work", "shutting down"),
     _C.NODE_RESTING: _Meaning(
-        _T, "node {0} is left alone for another {1} s: it was unreachable or asked for a pause", "left alone for now"
+        _T, "node {0} is left alone {1}: it was unreachable or asked for a pause", "left alone for now"
     ),
     _C.BREAKER_OPEN: _Meaning(
         _T, "node {0} failed too many tasks in a row and gets none for {1}", "set aside after failures"

@@ -22,6 +22,10 @@ class TaskHead:
     affinity_key: str = ""
     #: The node of the last attempt that failed or was lost, which a retry avoids if it can; None for a first attempt.
     avoid_node_id: int | None = None
+    #: Attempts that ended with a crashed process or a lost node: it may have been the task that did it.
+    crashes: int = 0
+    #: It crashed before and waits a while for a node that holds no other such task.
+    is_patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class NodeView:
     draining: bool = False
     #: Pushes to it have failed lately, or it asked for a pause (429/503): no new work before this time.
     not_before: float = 0.0
+    #: The last request to it failed, and none got through since; the poller finds out without risking a task.
+    is_unproven: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     #: Empty: all queues.
     queues: frozenset[str] = frozenset()
@@ -66,6 +72,8 @@ class NodeView:
     types: frozenset[str] | None = None
     #: Tasks claimed for it and not ended, per lane id.
     in_flight: Mapping[int, int] = field(default_factory=dict)
+    #: Tasks in flight that have crashed before. Only read if one that has is to be placed.
+    suspects: int = 0
     breaker: BreakerState = BreakerState.CLOSED
     #: One at a time without credit beyond slots (nodes written to the tutorial).
     single_push: bool = False

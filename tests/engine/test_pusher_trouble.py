@@ -109,7 +109,7 @@ def test_a_node_that_cannot_be_reached_any_more_gives_back_everything_at_once(se
     tasks = claimed(node, 3)
     serving.push(node, *tasks, cancels=(a_cancel(),))
     assert states(tasks) == [TaskState.SCHEDULED] * 3
-    assert (Node.objects.get().push_failures, serving.asked) == (1, 0)
+    assert Node.objects.get().push_failures == 1
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254:80", "http://127.0.0.1:9", "gopher://x"])
@@ -130,4 +130,4 @@ def test_a_tutorial_node_that_answers_500_loses_that_task_and_is_not_sent_the_re
         assert double.paths == ["/task"]
     outcomes = dict(Attempt.objects.values_list("task_id", "outcome"))
     assert [outcomes[task.id] for task in tasks] == ["lost", "released", "released"]
-    assert (Node.objects.get().push_failures, serving.asked) == (1, 0)
+    assert Node.objects.get().push_failures == 1

@@ -53,6 +53,10 @@ class Head(NamedTuple):
     #: Node of the previous attempt, None before the first.
     node_id: int | None
     attempt: int
+    #: Attempts that ended with a crashed process or a lost node.
+    crashes: int = 0
+    #: Since when it is ready; only of tasks that have crashed.
+    queued_at: datetime | None = None
 
 
 class Claim(NamedTuple):
@@ -139,6 +143,9 @@ class Statements(Protocol):
 
     def in_flight(self) -> list[tuple[int, int, int]]:
         """(node id, lane id, tasks) of what nodes hold. Costs one pass over the active tasks."""
+
+    def suspects(self) -> list[tuple[int, int]]:
+        """(node id, tasks on it that have crashed their process or lost their node before)."""
 
     def lock_heads(self, wanted: Sequence[tuple[int, int]]) -> list[Head]:
         """The first n queued tasks of each (lane id, n), skipping those another engine has locked."""

@@ -113,12 +113,18 @@ def in_flight() -> list[tuple[int, int, int]]:
     return [(row[0], row[1], row[2]) for row in _run(sql, ())]
 
 
+def suspects() -> list[tuple[int, int]]:
+    sql = "SELECT node_id, count(*) FROM dispatcher_task WHERE state IN (2, 3) AND crashes > 0 GROUP BY node_id"
+    return [(row[0], row[1]) for row in _run(sql, ())]
+
+
 def lock_heads(wanted: Sequence[tuple[int, int]]) -> list[Head]:
     sql = """
-        SELECT t.id, t.lane_id, t.priority, t.affinity_key, t.node_id, t.attempt
+        SELECT t.id, t.lane_id, t.priority, t.affinity_key, t.node_id, t.attempt, t.crashes,
+               CASE WHEN t.crashes > 0 THEN t.queued_at END
         FROM unnest(%s::int[], %s::int[]) AS w(lane_id, n)
         CROSS JOIN LATERAL (
-            SELECT id, lane_id, priority, affinity_key, node_id, attempt FROM dispatcher_task
+            SELECT id, lane_id, priority, affinity_key, node_id, attempt, crashes, queued_at FROM dispatcher_task
             WHERE lane_id = w.lane_id AND state = 1
             ORDER BY priority DESC, id LIMIT w.n FOR UPDATE SKIP LOCKED
         ) t

@@ -26,6 +26,10 @@ def _stamp(at: datetime | None) -> str | None:
     return None if at is None else str(at.astimezone(UTC).replace(tzinfo=None))
 
 
+def _time(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp).replace(tzinfo=UTC)
+
+
 def _run_each(sql: str, params: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
     """Run the statement for each parameter row and gather what it returns.
 
@@ -74,13 +78,20 @@ def in_flight() -> list[tuple[int, int, int]]:
     return [(row[0], row[1], row[2]) for row in _run_each(sql, [()])]
 
 
+def suspects() -> list[tuple[int, int]]:
+    sql = "SELECT node_id, count(*) FROM dispatcher_task WHERE state IN (2, 3) AND crashes > 0 GROUP BY node_id"
+    return [(row[0], row[1]) for row in _run_each(sql, [()])]
+
+
 def lock_heads(wanted: Sequence[tuple[int, int]]) -> list[Head]:
     # The transaction holds the only write lock, so these rows are locked as it is.
     sql = """
-        SELECT id, lane_id, priority, affinity_key, node_id, attempt FROM dispatcher_task
+        SELECT id, lane_id, priority, affinity_key, node_id, attempt, crashes,
+            CASE WHEN crashes > 0 THEN queued_at END
+        FROM dispatcher_task
         WHERE lane_id = ? AND state = 1 ORDER BY priority DESC, id LIMIT ?
     """
-    return [Head(*row) for row in _run_each(sql, wanted)]
+    return [Head(*row) if row[7] is None else Head._make((*row[:7], _time(row[7]))) for row in _run_each(sql, wanted)]
 
 
 def claim(rows: Sequence[Claim], *, now: datetime, timeout: float, grace: float) -> list[Claimed]:

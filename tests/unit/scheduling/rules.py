@@ -13,6 +13,7 @@ def is_otherwise_healthy(node: NodeView, now: float) -> bool:
         and node.intent == NodeIntent.RUN
         and not node.draining
         and node.not_before <= now
+        and not node.is_unproven
         and node.slots > 0
     )
 

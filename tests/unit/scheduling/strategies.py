@@ -35,6 +35,7 @@ HEALTH: tuple[dict[str, Any], ...] = (
     {"draining": True},
     {"not_before": 100.0},
     {"not_before": 100.5},
+    {"is_unproven": True},
     *({"breaker": BreakerState.OPEN},) * 3,
     *({"breaker": BreakerState.HALF_OPEN},) * 2,
     {"breaker": BreakerState.OPEN, "draining": True},
@@ -51,6 +52,7 @@ RESERVED: tuple[dict[str, Any], ...] = (
 HEADS = [
     *((0, "", None),) * 4,
     *((priority, key, avoid) for priority in (-1, 0, 1) for key in ("", "a") for avoid in (None, 1, 2)),
+    *((0, key, avoid, crashes) for key in ("", "a") for avoid in (1, 2) for crashes in (1, 2)),
 ]
 
 
@@ -61,6 +63,7 @@ def nodes(draw: st.DrawFn, id_: int) -> NodeView:
         f"n{id_}",
         draw(st.integers(0, 6)),
         labels=draw(often({}, labels)),
+        suspects=draw(st.integers(0, 2)),
         in_flight=draw(st.dictionaries(st.sampled_from([*LANES, 99]), st.integers(0, 4), max_size=3)),
         **draw(st.sampled_from(HEALTH)),
         **draw(st.sampled_from(RESERVED)),
