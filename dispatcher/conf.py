@@ -6,6 +6,8 @@ Every field has a unit in its name, a default and a reason. Unknown keys are ref
 from __future__ import annotations
 
 import difflib
+import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -88,12 +90,34 @@ class Conf:
 
     #: Networks that node addresses may resolve to (CIDR, comma separated). The default admits this machine only.
     node_networks: str = "127.0.0.0/8,::1/128"
+    #: Ports of well-known services (22, 5432, 6379 and the like) that nodes may use all the same, comma separated.
+    node_ports: str = ""
 
     def __post_init__(self) -> None:
+        _check_each(self.node_networks, "NODE_NETWORKS", _network, "networks such as 10.1.2.0/24")
+        _check_each(self.node_ports, "NODE_PORTS", _port, "ports from 1 to 65535")
         if self.lease_seconds < 3 * self.heartbeat_seconds:
             raise ImproperlyConfigured("TASKDIST: lease_seconds must be at least three times heartbeat_seconds")
         if not self.heartbeat_seconds < self.suspect_after_seconds < self.lease_seconds:
             raise ImproperlyConfigured("TASKDIST: need heartbeat_seconds < suspect_after_seconds < lease_seconds")
+
+
+def _check_each(text: str, name: str, read: Callable[[str], object], wanted: str) -> None:
+    for part in filter(None, map(str.strip, text.split(","))):
+        try:
+            read(part)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"TASKDIST_{name} must hold {wanted}, with commas between them, not {part!r}."
+            ) from None
+
+
+def _network(text: str) -> object:
+    return ipaddress.ip_network(text, strict=False)
+
+
+def _port(text: str) -> int:
+    return range(65536)[1:].index(int(text))
 
 
 @cache

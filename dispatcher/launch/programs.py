@@ -46,11 +46,14 @@ class Address:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-def base_environment(var_dir: Path) -> dict[str, str]:
-    """Return the environment that all our processes share: ours, with the folder of this installation."""
+def base_environment(var_dir: Path, address: Address) -> dict[str, str]:
+    """Return the environment that all our processes share: ours, with this installation's folder and address."""
     return {
         **os.environ,
         "TASKDIST_VAR": str(var_dir),
+        "TASKDIST_HOST": address.host,
+        # No node may be there.
+        "TASKDIST_PORT": str(address.port),
         "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "taskdist_site.settings"),
         # A log line is on disk when it is written, also if the process is killed next.
         "PYTHONUNBUFFERED": "1",

@@ -37,7 +37,7 @@ SITE_VARIABLES = (
         "Signs sessions and pushes. All web and engine processes need the same.",
     ),
     Variable(f"{PREFIX}HOST", "127.0.0.1", "Address that `manage.py up` listens on; 0.0.0.0 for all."),
-    Variable(f"{PREFIX}PORT", "8000", "Port that `manage.py up` listens on."),
+    Variable(f"{PREFIX}PORT", "8000", "Port that `manage.py up` listens on. No node of the same machine may use it."),
     Variable(
         f"{PREFIX}ALLOWED_HOSTS",
         "localhost,127.0.0.1,[::1]",

@@ -81,6 +81,6 @@ def test_a_name_that_takes_long_to_look_up_costs_the_time_of_a_connection(monkey
 
 
 def test_a_name_is_looked_up_at_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "is_allowed", lambda text: False)
-    with pytest.raises(NotDelivered, match="TASKDIST_NODE_NETWORKS"):
+    monkeypatch.setattr(addresses, "refusal", lambda text: "gone bad")
+    with pytest.raises(NotDelivered, match="gone bad"):
         ask("http://localhost:1")

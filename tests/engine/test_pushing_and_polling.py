@@ -210,7 +210,7 @@ def test_a_node_that_cannot_be_reached_costs_no_attempt_and_is_held(node: Node, 
 
 
 def test_a_node_outside_the_allowed_networks_is_never_called(node: Node, pusher: Pusher) -> None:
-    Node.objects.filter(pk=node.pk).update(url="http://169.254.169.254:80")
+    Node.objects.filter(pk=node.pk).update(url="http://10.1.2.3:9000")
     task = claim(node, "demo.echo")
     pusher.push([task])
     assert eventually(lambda: state_of(task) is TaskState.SCHEDULED)

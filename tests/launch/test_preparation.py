@@ -83,7 +83,7 @@ def test_workers_get_neither_the_database_nor_the_key(tmp_path: Path, monkeypatc
         slots=4,
         node_dir=tmp_path,
         token_file=tmp_path / "token",
-        environment=base_environment(tmp_path),
+        environment=base_environment(tmp_path, Address(host="0.0.0.0", port=8000)),
     )
     assert not set(KEPT_FROM_WORKERS) & set(program.environment)
     assert "http://127.0.0.1:8000" in program.command

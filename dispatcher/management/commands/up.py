@@ -92,7 +92,7 @@ class Command(BaseCommand):
             if password:
                 # Said before anything else can fail: it is never shown again.
                 self._say_password(password)
-            environment = programs.base_environment(var_dir)
+            environment = programs.base_environment(var_dir, address)
             nodes = [
                 self._worker(var_dir / "nodes", f"local-{number}", address, slots, environment)
                 for number in range(1, workers + 1)
