@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F
 
-from dispatcher import events
+from dispatcher import events, faults
 from dispatcher.models import Change, Credential, Node
 
 PREFIXES = {Credential.Kind.API: "tdk_", Credential.Kind.ENROLMENT: "tde_", Credential.Kind.NODE: "tdn_"}
@@ -26,6 +27,9 @@ _MAX_TOKEN_CHARS = 100
 _SHOWN = 12
 #: ``last_used_at`` is written at most this often per token.
 _TOUCH_EVERY = timedelta(minutes=1)
+#: After a time that it could not be written, none is tried for so long.
+_TOUCH_PAUSE_SECONDS = 10.0
+_no_touch_before = 0.0
 
 
 def issue_api_token(
@@ -66,8 +70,21 @@ def authenticate(token: str, *, now: datetime) -> Credential | None:
     if credential is None or credential.kind != kind or not _is_live(credential, now):
         return None
     if credential.last_used_at is None or now - credential.last_used_at > _TOUCH_EVERY:
-        Credential.objects.filter(pk=credential.pk).update(last_used_at=now)
+        _touch(credential, now)
     return credential
+
+
+def _touch(credential: Credential, now: datetime) -> None:
+    """Note the use. Only a note: a disk that is full or a table that is locked must not keep anybody from reading."""
+    global _no_touch_before  # noqa: PLW0603 - of the process: after a failure nobody waits for the next one
+    if time.monotonic() < _no_touch_before:
+        return
+    try:
+        Credential.objects.filter(pk=credential.pk).update(last_used_at=now)
+    except DatabaseError as error:
+        if faults.outage(error) is None:
+            raise
+        _no_touch_before = time.monotonic() + _TOUCH_PAUSE_SECONDS
 
 
 def _is_live(credential: Credential, now: datetime) -> bool:

@@ -14,6 +14,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskdist_site.settings")
 pages = get_asgi_application()
 
 from dispatcher.live.routing import websocket_urlpatterns  # noqa: E402 (after the apps)
+from dispatcher.postgresql.limits import WEB, set_limits  # noqa: E402 (after the apps)
+
+set_limits(WEB)
 
 # The consumer itself checks that a socket was opened by one of our own pages: by scheme and port too, not only by host.
 websockets = SessionMiddlewareStack(URLRouter(websocket_urlpatterns))

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "taskdist_site.middleware.ContentSecurityPolicy",
+    "dispatcher.api.fallback.DatabaseOutages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -72,7 +73,8 @@ SQLITE_SETTINGS: dict[str, Any] = {
     "OPTIONS": {
         # A deferred transaction that starts to write may fail at once with "database is locked".
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,  # seconds
+        # Seconds that one writer waits for another, whoever that is: somebody waits for the answer.
+        "timeout": 5,
         # FULL: an acknowledged task survives a power cut, not only a crash of the process.
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; "
@@ -89,7 +91,11 @@ def database_settings() -> dict[str, Any]:
         return SQLITE_SETTINGS
     settings = postgresql_settings("TASKDIST_DATABASE_URL", url)
     size = env.integer("TASKDIST_DATABASE_POOL", 10, minimum=1, maximum=200)
-    settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": size, "timeout": 10}
+    # Times are in seconds. After `reconnect_timeout` the pool begins anew with its pauses between attempts to connect,
+    # which otherwise double for minutes: a server that is back is found at once.
+    settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": size, "timeout": 3, "reconnect_timeout": 2}
+    # A server that cannot be reached shows soon: seconds, and milliseconds without an acknowledgement from its host.
+    settings["OPTIONS"] = {"connect_timeout": "5", "tcp_user_timeout": "10000"} | settings["OPTIONS"]
     settings["CONN_MAX_AGE"] = 0  # The pool keeps connections; Django must give them back.
     return settings
 

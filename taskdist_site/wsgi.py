@@ -9,3 +9,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskdist_site.settings")
 
 application = get_wsgi_application()
+
+from dispatcher.postgresql.limits import WEB, set_limits  # noqa: E402 (after the apps)
+
+set_limits(WEB)

@@ -109,6 +109,14 @@ def pytest_report_header() -> str:
     return f"database: {DATABASE}"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests of faults that only the other database has: ``@pytest.mark.only_on("postgres")``."""
+    elsewhere = [item for item in items if (mark := item.get_closest_marker("only_on")) and DATABASE not in mark.args]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in set(elsewhere)]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Turn a skip into a failure where skips are forbidden: what did not run proves nothing."""

@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import msgspec
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
+from dispatcher import faults
 from dispatcher.node_registry import EnrolmentRefused, RegisterFirst
 from dispatcher.queues import UnknownQueue
 
@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE: Final = "application/problem+json"
 #: Errors named in one answer; the detail says if there were more.
 MAX_ERRORS: Final = 100
-#: What a client should wait when the database cannot be reached, in seconds.
-RETRY_AFTER_SECONDS: Final = 1
 
 TYPE_PREFIX: Final = "urn:taskdist:problem:"
 INVALID: Final = TYPE_PREFIX + "invalid"
@@ -151,12 +149,15 @@ def _as_problem(error: Exception) -> Problem | None:
         return Problem(403, "Not allowed.")
     if isinstance(error, BadRequest):
         return Problem(400, "The request is malformed.")
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.warning("database unavailable: %s", error)
-        return Problem(
-            503, "The database cannot be reached; try again.", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
-        )
+    if outage := faults.outage(error):
+        logger.warning("answered 503, database %s: %s", outage.kind, error)
+        return unavailable(outage)
     return _from_domain(error)
+
+
+def unavailable(outage: faults.Outage) -> Problem:
+    """503 with a time to come back."""
+    return Problem(503, outage.detail, headers={"Retry-After": outage.retry_after()})
 
 
 def _from_drf(error: exceptions.APIException) -> Problem:

@@ -23,6 +23,7 @@ from dispatcher.api.views import ApiView, answer
 from dispatcher.conf import conf
 from dispatcher.models import Node, Task
 from dispatcher.models.task import parse_task_id
+from dispatcher.states import TaskState
 from workers import protocol
 
 #: The type of tasks that name none.
@@ -103,13 +104,19 @@ class TaskRoute(ApiView):
             raise Problem(
                 409, f"taskId {key!r} was used before with another task.", type=IDEMPOTENCY_CONFLICT
             ) from None
-        task = Task.objects.filter(pk=made.task_id).only("state").first()
-        state = task.state_word if task is not None else "deleted"
         return answer(
-            {"taskId": wanted.task_id, "id": str(made.task_id), "state": state},
+            {"taskId": wanted.task_id, "id": str(made.task_id), "state": _state_word(made)},
             status=200 if made.existing else 201,
             headers={"Location": reverse("api:task", args=[made.task_id])},
         )
+
+
+def _state_word(made: lifecycle.Submitted) -> str:
+    """The state of a task that was just taken: what cannot be read any more makes no error of that."""
+    if not made.existing:
+        return TaskState.QUEUED.word
+    task = Task.objects.filter(pk=made.task_id).only("state").first()
+    return task.state_word if task is not None else "deleted"
 
 
 class RegisterRoute(LeaseRoute):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
+from django.db import DatabaseError
 from django.http import HttpResponse, QueryDict
 from django.urls import reverse
 from rest_framework.request import Request
@@ -20,6 +22,8 @@ from dispatcher.models.task import parse_task_id
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.shapes import TaskDetail
 from dispatcher.states import TaskState
+
+logger = logging.getLogger(__name__)
 
 #: Tasks in one request to cancel or retry.
 MAX_STEERED: Final = 1000
@@ -181,13 +185,21 @@ def _with_location(task_id: int, *, status: int) -> HttpResponse:
 
 
 def _summary(task_id: int) -> dict[str, Any]:
-    """The task as it stands right after its submission, from one row."""
-    found = list(Task.objects.filter(pk=task_id).values(*_SUMMARY))
+    """The task as it stands right after its submission, from one row; nothing but its id if that cannot be read.
+
+    The task has been taken: an error now would make its client send it again.
+    """
+    try:
+        found = list(Task.objects.filter(pk=task_id).values(*_SUMMARY))
+        lanes = lanes_by_id([row["lane_id"] for row in found])
+    except DatabaseError:
+        logger.warning("task %d was taken, but cannot be read back", task_id, exc_info=True)
+        found, lanes = [], {}
     if not found:
-        # Submitted before with the same key, and deleted for its age since.
+        # Or: submitted before with the same key, and deleted for its age since.
         return {"id": str(task_id)}
     row = found[0]
-    lane = lanes_by_id([row["lane_id"]])[row["lane_id"]]
+    lane = lanes[row["lane_id"]]
     return {
         "id": str(task_id),
         "state": TaskState(row["state"]).word,

@@ -1,50 +1,21 @@
 """Django's SQLite backend, whose transactions take turns at a file lock before they begin.
 
 SQLite lets a second writer wait in its busy handler, which sleeps in growing steps and is not fair: a busy writer can
-starve another for seconds. Here every transaction (they all begin IMMEDIATE) first passes a turnstile of two advisory
-file locks beside the database: take the gate, take the lock, release the gate. Whoever waits at the gate is next.
-Single statements outside a transaction still rely on the busy timeout.
+starve another for seconds. Here every transaction (they all begin IMMEDIATE) first passes a turnstile of advisory file
+locks beside the database. Single statements outside a transaction still rely on the busy timeout, which is also the
+limit of the wait for a turn.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from typing import Any
 
 from django.db.backends.sqlite3 import base
 
+from dispatcher.sqlite.turnstile import Turnstile
 
-class Turnstile:
-    """A fair lock between processes and threads, for one database file.
-
-    ``flock`` belongs to an open file, so each thread's connection opens its own pair of files. Not reentrant.
-    """
-
-    def __init__(self, database: str) -> None:
-        self._gate = _open(f"{database}.gate")
-        self._lock = _open(f"{database}.lock")
-
-    def enter(self) -> None:
-        """Wait for the turn."""
-        fcntl.flock(self._gate, fcntl.LOCK_EX)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-        finally:
-            fcntl.flock(self._gate, fcntl.LOCK_UN)
-
-    def leave(self) -> None:
-        """Give the turn to the next."""
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Close the files, which also gives up a turn that is held."""
-        os.close(self._gate)
-        os.close(self._lock)
-
-
-def _open(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+#: Longest wait for the turn where the settings name none, in seconds.
+DEFAULT_TIMEOUT = 5.0
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -91,7 +62,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         if self._turnstile is None:
             self._turnstile = Turnstile(database)
-        self._turnstile.enter()
+        self._turnstile.enter(float(self.settings_dict["OPTIONS"].get("timeout", DEFAULT_TIMEOUT)))
         self._has_turn = True
 
     def _give_turn(self) -> None:

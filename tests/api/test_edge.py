@@ -213,7 +213,7 @@ def test_a_lost_database_is_503(operator: Caller, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(lifecycle, "submit", lost)
     answer = operator.post(TASKS, {"type": "t"})
     assert (answer.status, answer.is_problem) == (503, True)
-    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["Retry-After"] in ("1", "2", "3")
 
 
 def test_answers_are_kept_by_no_cache(operator: Caller, nobody: Caller) -> None:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from dispatcher.engine.supervisor import Engine
 from dispatcher.launch.database_reach import unreachable_reason
 from dispatcher.models.schema import pending_migrations
+from dispatcher.postgresql.limits import ENGINE, set_limits
 
 
 class Command(BaseCommand):
@@ -27,6 +28,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The tables are not those of this version: {pending[-1]} is missing. Run: manage.py migrate"
             )
+        set_limits(ENGINE)
         status = Engine().run()
         if status:
             sys.exit(status)
