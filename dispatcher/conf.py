@@ -88,6 +88,9 @@ class Conf:
     #: How long a repeated submit with the same idempotency key is recognised.
     keep_idempotency_days: float = 7.0
 
+    #: Names of secrets beside those in docs/hardening.md, comma separated; "-name" takes one of those away.
+    redact_keys: str = ""
+
     #: Networks that node addresses may resolve to (CIDR, comma separated). The default admits this machine only.
     node_networks: str = "127.0.0.0/8,::1/128"
     #: Ports of well-known services (22, 5432, 6379 and the like) that nodes may use all the same, comma separated.

@@ -80,6 +80,13 @@ class TasksLogged(Event, frozen=True):
     rows: list[tuple[int, int, int, int]]
 
 
+class TaskUnmasked(Event, frozen=True):
+    """Someone looked at the secrets in a task's payload, result, errors or log."""
+
+    kind: ClassVar[str] = "task.unmasked"
+    task_id: int
+
+
 class ResultsRefused(Event, frozen=True):
     """Results that came after another attempt had taken over: [task_id, attempt, node_id, outcome]."""
 
@@ -210,7 +217,7 @@ class CredentialRevoked(Event, frozen=True):
 CATALOGUE: dict[str, type[Event]] = {
     event.kind: event
     for event in (
-        TasksChanged, TasksPruned, TasksCancelRequested, TasksProgressed, TasksLogged, ResultsRefused,
+        TasksChanged, TasksPruned, TasksCancelRequested, TasksProgressed, TasksLogged, TaskUnmasked, ResultsRefused,
         NodeRegistered, NodeOnline, NodeSuspected, NodeWentOffline, NodeDraining, NodeResumed, NodeDisabled,
         NodeBreakerChanged, NodeHeld, PoolHeld,
         QueueCreated, QueuePaused, QueueResumed, QueueEdited, CredentialIssued, CredentialRevoked,

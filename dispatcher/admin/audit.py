@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from dispatcher import events
 from dispatcher.admin.tasks import GrowingAdmin
 from dispatcher.models import Change
+from dispatcher.redaction import redactor
 from dispatcher.states import TaskState
 
 #: Rows looked through for the names in the filter.
@@ -79,13 +80,14 @@ class ChangeAdmin(GrowingAdmin):
     @admin.display(description=_("facts"))
     def summary(self, change: Change) -> str:
         """The facts in one line."""
-        text = summarise(events.decode(change.kind, change.body)) or change.body
+        body = redactor().json(change.body)
+        text = summarise(events.decode(change.kind, body)) or body
         return text if len(text) <= SUMMARY_CHARS else f"{text[:SUMMARY_CHARS]}…"
 
     @admin.display(description=_("facts"))
     def facts(self, change: Change) -> str:
         """The facts, laid out to be read."""
-        return json.dumps(json.loads(change.body), indent=2, ensure_ascii=False)
+        return json.dumps(json.loads(redactor().json(change.body)), indent=2, ensure_ascii=False)
 
 
 def summarise(event: events.Event | None) -> str:

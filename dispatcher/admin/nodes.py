@@ -24,6 +24,7 @@ from dispatcher.admin.access import SteeredAdmin, actor
 from dispatcher.admin.confirmation import NoForm, Question, confirm, confirm_then
 from dispatcher.admin.handover import MAX_HOURS, hand_over
 from dispatcher.models import Node, Task
+from dispatcher.redaction import redactor
 from dispatcher.states import ACTIVE
 
 #: Names of task types shown in the list.
@@ -50,7 +51,7 @@ class NodeAdmin(SteeredAdmin):
     search_fields = ("name",)
     actions = ("drain", "resume", "disable", "revoke_credentials", "issue_enrolment_token")
     fields = (
-        "name", "url", "state", "wanted", "draining", "load", "running_tasks", "label_text", "queue_text",
+        "name", "address", "state", "wanted", "draining", "load", "running_tasks", "label_text", "queue_text",
         "capabilities", "version", "protocol", "is_tutorial", "boot_id", "incarnation", "created_at", "registered_at",
         "last_seen_at", "lease_expires_at", "held_until", "push_failures", "breaker",
     )  # fmt: skip
@@ -62,6 +63,11 @@ class NodeAdmin(SteeredAdmin):
         nodes: QuerySet[Any] = super().get_queryset(request)
         annotated: QuerySet[Any] = nodes.annotate(held=count)
         return annotated
+
+    @admin.display(description=_("address"))
+    def address(self, node: Node) -> str:
+        """Without a password in it."""
+        return redactor().text(node.url)
 
     @admin.display(description=_("wanted"), ordering="intent")
     def wanted(self, node: Node) -> str:
@@ -87,7 +93,7 @@ class NodeAdmin(SteeredAdmin):
     @admin.display(description=_("labels"))
     def label_text(self, node: Node) -> str:
         """As name=value."""
-        return ", ".join(f"{name}={value}" for name, value in sorted(node.labels.items())) or "-"
+        return ", ".join(f"{name}={value}" for name, value in sorted(redactor().value(node.labels).items())) or "-"
 
     @admin.display(description=_("queues"))
     def queue_text(self, node: Node) -> str:

@@ -16,6 +16,12 @@ from dispatcher.admin.access import SteeredAdmin, TabularInline
 from dispatcher.admin.paging import PER_PAGE, Before, BoundedPaginator
 from dispatcher.models import Attempt, Task
 from dispatcher.models.task import parse_task_id
+from dispatcher.redaction import redactor
+
+
+def masked_json(stored: str | None, *, is_cut: bool = False) -> str:
+    """JSON text without secrets; a dash for none. The dashboard's page of a task shows them to those who may see."""
+    return "-" if stored is None else redactor().json(stored, is_cut=is_cut)
 
 
 class GrowingAdmin(SteeredAdmin):
@@ -67,7 +73,12 @@ class AttemptInline(TabularInline):
     extra = 0
     can_delete = False
     ordering = ("number", "id")
-    fields = readonly_fields = ("number", "outcome", "node", "dispatched_at", "started_at", "ended_at", "error")
+    fields = readonly_fields = ("number", "outcome", "node", "dispatched_at", "started_at", "ended_at", "failure")
+
+    @admin.display(description=_("error"))
+    def failure(self, attempt: Attempt) -> str:
+        """Without secrets."""
+        return masked_json(attempt.error)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whoever sees the task."""
@@ -102,7 +113,7 @@ class TaskAdmin(GrowingAdmin):
                 )
             },
         ),
-        (_("Content"), {"fields": ("payload", "result", "error", "truncated", "sanitized")}),
+        (_("Content"), {"fields": ("payload_shown", "result_shown", "failure", "truncated", "sanitized")}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -112,6 +123,21 @@ class TaskAdmin(GrowingAdmin):
     def get_list_queryset(self) -> QuerySet[Any]:
         """All tasks, light."""
         return Task.objects.light().order_by("-id")
+
+    @admin.display(description=_("payload"))
+    def payload_shown(self, task: Task) -> str:
+        """Without secrets."""
+        return masked_json(task.payload)
+
+    @admin.display(description=_("result"))
+    def result_shown(self, task: Task) -> str:
+        """Without secrets."""
+        return masked_json(task.result, is_cut=task.truncated)
+
+    @admin.display(description=_("error"))
+    def failure(self, task: Task) -> str:
+        """Without secrets."""
+        return masked_json(task.error)
 
     @admin.display(description=_("queue"))
     def queue(self, task: Task) -> str:
@@ -142,7 +168,7 @@ class AttemptAdmin(GrowingAdmin):
     list_select_related = ("node",)
     list_filter = ("outcome", Before)
     fields = (
-        "task_link", "number", "outcome", "node", "queued_at", "dispatched_at", "started_at", "ended_at", "error",
+        "task_link", "number", "outcome", "node", "queued_at", "dispatched_at", "started_at", "ended_at", "failure",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -152,6 +178,11 @@ class AttemptAdmin(GrowingAdmin):
     def found(self, number: int) -> QuerySet[Any]:
         """Attempts of the task with this id."""
         return self.get_list_queryset().filter(task_id=number)
+
+    @admin.display(description=_("error"))
+    def failure(self, attempt: Attempt) -> str:
+        """Without secrets."""
+        return masked_json(attempt.error)
 
     @admin.display(description=_("task"))
     def task_link(self, attempt: Attempt) -> str:

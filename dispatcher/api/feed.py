@@ -13,6 +13,7 @@ from dispatcher import queries
 from dispatcher.api.problems import FieldError, invalid
 from dispatcher.api.views import ApiView, answer, known_params, page_limit, whole_number
 from dispatcher.models import Change
+from dispatcher.redaction import redactor
 
 #: On PostgreSQL an id may appear after a larger one. A page ends before a gap in the ids while it may yet be filled.
 SETTLED_AFTER: Final = timedelta(seconds=10)
@@ -50,7 +51,7 @@ class ChangesView(ApiView):
                         "at": change.at,
                         "kind": change.kind,
                         "actor": change.actor,
-                        "facts": msgspec.Raw(change.body.encode()),
+                        "facts": msgspec.Raw(redactor().json(change.body).encode()),
                     }
                     for change in changes
                     if change.actor or audited == "false"

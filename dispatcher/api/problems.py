@@ -24,6 +24,7 @@ from rest_framework import exceptions
 from dispatcher import faults
 from dispatcher.node_registry import EnrolmentRefused, RegisterFirst
 from dispatcher.queues import UnknownQueue
+from dispatcher.redaction import redactor
 
 logger = logging.getLogger(__name__)
 
@@ -94,12 +95,14 @@ def _in_one_line(error: FieldError) -> str:
 
 def respond(problem: Problem) -> HttpResponse:
     """The document as an HTTP answer."""
+    # Names of fields and words of ours stand beside each other here; what a caller sent may look like a secret.
+    mask = redactor().shapes
     document = _Document(
         type=problem.type,
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
-        detail=problem.detail,
-        errors=problem.errors,
+        detail=mask(problem.detail),
+        errors=[FieldError(mask(error.message), error.field, error.index) for error in problem.errors],
     )
     return HttpResponse(
         _encode(document),
@@ -125,7 +128,7 @@ def not_found(request: HttpRequest) -> HttpResponse:
 
     Exempt because nothing is done here: the middleware would answer a POST without a session by a page about cookies.
     """
-    path = request.path_info
+    path = redactor().shapes(request.path_info)
     meant = path.rstrip("/")
     hint = f"; did you mean {meant[:200]}?" if meant != path and _is_route(meant) else ". docs/api.md lists all."
     return respond(Problem(404, f"There is no route {path[:200]}{hint}"))

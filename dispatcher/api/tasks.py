@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from dispatcher import lifecycle, queries
 from dispatcher.api import json_guard, task_input
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
+from dispatcher.api.sight import asked_sight
 from dispatcher.api.views import ApiView, NoFields, answer, given_once, known_params, page_limit, whole_number
 from dispatcher.models import Task
 from dispatcher.models.lanes import lanes_by_id
@@ -74,8 +75,10 @@ class TaskView(ApiView):
 
     def get(self, request: Request, task_id: str) -> HttpResponse:
         """The task."""
-        known_params(request.query_params)
-        detail = _detail(task_id)
+        sight = asked_sight(self, task_id, known_params(request.query_params, "unmasked"))
+        detail = queries.task_detail(_task_id(task_id), sight)
+        if detail is None:
+            raise Problem(404, _NO_SUCH_TASK)
         return answer(_document(detail) | {"waiting": queries.waiting(int(detail["id"]), self.now)})
 
 
@@ -84,7 +87,7 @@ class TaskLogsView(ApiView):
 
     def get(self, request: Request, task_id: str) -> HttpResponse:
         """Lines above ``after``, in order; of the newest attempt that has any unless ``attempt`` says another."""
-        params = known_params(request.query_params, "attempt", "after", "limit")
+        params = known_params(request.query_params, "attempt", "after", "limit", "unmasked")
         number = _task_id(task_id)
         if not Task.objects.filter(pk=number).exists():
             raise Problem(404, _NO_SUCH_TASK)
@@ -94,6 +97,7 @@ class TaskLogsView(ApiView):
                 attempt=whole_number(params, "attempt", 0) or None,
                 after=whole_number(params, "after", 0),
                 limit=page_limit(params),
+                sight=asked_sight(self, task_id, params),
             )
         )
 
@@ -226,13 +230,6 @@ def _document(detail: TaskDetail) -> dict[str, Any]:
     document["result"] = None if detail["result"] is None else msgspec.Raw(detail["result"].encode())
     document["deadline"] = document.pop("expires_at")
     return document
-
-
-def _detail(task_id: str) -> TaskDetail:
-    detail = queries.task_detail(_task_id(task_id))
-    if detail is None:
-        raise Problem(404, _NO_SUCH_TASK)
-    return detail
 
 
 def _task_id(text: str) -> int:

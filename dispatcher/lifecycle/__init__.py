@@ -8,6 +8,7 @@ normal outcome and never raised. The same transaction writes one change-feed row
 from dispatcher.lifecycle.claiming import claim, start
 from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
 from dispatcher.lifecycle.losing import lose_held_by, lose_overdue, lose_stale
+from dispatcher.lifecycle.notes import note_unmasked
 from dispatcher.lifecycle.reporting import compare, record_report, record_results
 from dispatcher.lifecycle.steering import CancelResult, Pruned, cancel, expire, prune, stage
 from dispatcher.lifecycle.submission import IdempotencyConflict, RetryResult, Submitted, TaskSpec, retry, submit
@@ -31,6 +32,7 @@ __all__ = [
     "lose_held_by",
     "lose_overdue",
     "lose_stale",
+    "note_unmasked",
     "prune",
     "record_report",
     "record_results",

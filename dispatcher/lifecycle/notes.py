@@ -9,8 +9,9 @@ import msgspec
 from django.db import transaction
 
 from dispatcher.conf import conf
-from dispatcher.events import TasksLogged, TasksProgressed
+from dispatcher.events import TasksLogged, TasksProgressed, TaskUnmasked
 from dispatcher.models import Attempt, Change, LogChunk, Task, TaskProgress
+from dispatcher.models.attempt import MAX_PROGRESS_CHARS
 from dispatcher.models.task import parse_task_id
 from workers import protocol
 
@@ -32,6 +33,12 @@ def record_notes(
     _record_progress([item for item in progress if _key(item) in current], now)
     own = current | _ended({_key(line) for line in logs} - current, node_id)
     _record_logs([line for line in logs if _key(line) in own and 1 <= line.n <= conf().max_log_lines], now)
+
+
+def note_unmasked(task_id: int, *, actor: str, now: datetime) -> None:
+    """Put on record that someone looked at the secrets of a task."""
+    with transaction.atomic():
+        Change.objects.append(TaskUnmasked(task_id=task_id), now=now, actor=actor)
 
 
 def _key(item: protocol.Progress | protocol.LogLine) -> _Key:
@@ -62,7 +69,7 @@ def _record_progress(items: Sequence[protocol.Progress], now: datetime) -> None:
             task_id=task_id,
             attempt=item.attempt,
             fraction=None if item.fraction is None else min(max(item.fraction, 0.0), 1.0),
-            message=_printable(item.message[:500]),
+            message=_printable(item.message[:MAX_PROGRESS_CHARS]),
             at=now,
         )
         for task_id, item in latest.items()

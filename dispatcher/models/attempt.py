@@ -11,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from dispatcher.models.task import Task
 from dispatcher.states import AttemptOutcome
 
+#: A longer message of progress is cut.
+MAX_PROGRESS_CHARS = 500
+
 OUTCOME_CHOICES = [(outcome.value, outcome.value.replace("_", " ")) for outcome in AttemptOutcome]
 
 
@@ -53,7 +56,7 @@ class TaskProgress(models.Model):
     task = models.OneToOneField(Task, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="progress")
     attempt = models.IntegerField()
     fraction = models.FloatField(null=True)
-    message = models.CharField(max_length=500, blank=True)
+    message = models.CharField(max_length=MAX_PROGRESS_CHARS, blank=True)
     at = models.DateTimeField()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from dispatcher.models import Change
 from dispatcher.queries.shapes import AuditPage, AuditRow
+from dispatcher.redaction import redactor
 
 MAX_LIMIT = 500
 #: Rows looked through for those of one actor.
@@ -33,7 +34,7 @@ def audit_page(*, actor: str = "", after: int | None = None, limit: int = 100) -
 
 
 def _row(change: Change) -> AuditRow:
-    body: dict[str, Any] = json.loads(change.body)
+    body: dict[str, Any] = json.loads(redactor().json(change.body))
     facts = {name: value[:MAX_FACTS] if isinstance(value, list) else value for name, value in body.items()}
     return AuditRow(id=str(change.pk), at=change.at, kind=change.kind, actor=change.actor, facts=facts)
 

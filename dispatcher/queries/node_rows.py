@@ -13,6 +13,7 @@ from dispatcher.queries.counts import LiveCounts, live_counts
 from dispatcher.queries.shapes import NodeDetail, NodeRow, NodesDocument, Pool, TypeInfo
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import INDEX_WINDOW
+from dispatcher.redaction import redactor
 from dispatcher.states import BreakerState, NodeIntent, NodeState, TaskState
 
 MAX_TASKS = 200
@@ -55,7 +56,7 @@ def node_detail(name: str, now: datetime, counts: LiveCounts | None = None) -> N
     newest = sorted(held.order_by(), reverse=True)[:MAX_TASKS]
     return NodeDetail(
         node=_rows([node], now, counts or live_counts())[0],
-        url=node.url,
+        url=redactor().text(node.url),
         boot_id=node.boot_id,
         incarnation=node.incarnation,
         protocol=node.protocol,
@@ -111,7 +112,7 @@ def _row(node: Node, now: datetime, counts: LiveCounts, succeeded: int, failed: 
         busy=busy,
         waiting_on_node=held - busy,
         running=running,
-        labels=node.labels,
+        labels=redactor().value(node.labels),
         version=node.version,
         breaker=node.breaker,
         tutorial=node.is_tutorial,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from dispatcher.models import Attempt, LogChunk, Task
 from dispatcher.queries import errors
-from dispatcher.queries.shapes import AttemptRow, LogLine, LogPage, TaskDetail, TaskDocument, TaskRow
+from dispatcher.queries.shapes import AttemptRow, ErrorDetail, LogLine, LogPage, TaskDetail, TaskDocument, TaskRow
 from dispatcher.queries.task_rows import COLUMNS, node_names, rows_of
 from dispatcher.queries.waiting import waiting
+from dispatcher.redaction import MASK, Sight
 from dispatcher.states import ACTIVE, TaskState
+from workers.protocol import MAX_LOG_LINE_CHARS
 
 #: The newest attempts shown; the others are only counted.
 MAX_ATTEMPTS = 50
@@ -28,14 +31,15 @@ _MORE = (
 )  # fmt: skip
 
 
-def task_detail(task_id: int) -> TaskDetail | None:
+def task_detail(task_id: int, sight: Sight = Sight.MASKED) -> TaskDetail | None:
     """The task with its attempts; None if there is none (deleted for its age, or never made)."""
     found = list(Task.objects.filter(id=task_id).annotate(error_head=errors.HEAD_SOURCE).values(*COLUMNS, *_MORE))
     if not found:
         return None
     raw, row = found[0], rows_of(found)[0]
     is_active = raw["state"] in ACTIVE
-    attempts, omitted = _attempts(task_id)
+    attempts, omitted = _attempts(task_id, sight)
+    payload, result, failure = _texts(raw, sight)
     if is_active or raw["state"] == TaskState.SUCCEEDED:
         attempts.append(_current(row, raw["dispatched_at"]))
     retries = Task.objects.filter(retry_of=task_id).order_by("-id").values_list("id", flat=True)
@@ -53,25 +57,36 @@ def task_detail(task_id: int) -> TaskDetail | None:
         cancel_requested_at=raw["cancel_requested_at"],
         retry_of=None if raw["retry_of"] is None else str(raw["retry_of"]),
         retries=[str(pk) for pk in retries[:MAX_RETRIES]],
-        payload=raw["payload"],
-        result=raw["result"],
-        failure=errors.detail(raw["error"]),
+        payload=payload,
+        result=result,
+        failure=failure,
         truncated=raw["truncated"],
         sanitized=raw["sanitized"],
+        masked=sight is not Sight.ALL and (payload, result, failure) != _texts(raw, Sight.ALL),
         attempts=attempts,
         attempts_omitted=omitted,
     )
 
 
-def task_document(task_id: int, now: datetime) -> TaskDocument | None:
+def task_document(task_id: int, now: datetime, sight: Sight = Sight.MASKED) -> TaskDocument | None:
     """The document of the live topic: the task, why it waits, and the end of its log."""
-    detail = task_detail(task_id)
+    detail = task_detail(task_id, sight)
     if detail is None:
         return None
-    return TaskDocument(**detail, waiting=waiting(task_id, now), logs=log_tail(task_id))
+    logs = log_tail(task_id, sight)
+    if sight is not Sight.ALL:
+        detail["masked"] = detail["masked"] or any(MASK in line["text"] for line in logs)
+    return TaskDocument(**detail, waiting=waiting(task_id, now), logs=logs)
 
 
-def task_logs(task_id: int, *, attempt: int | None = None, after: int = 0, limit: int = MAX_LINES) -> LogPage:
+def task_logs(
+    task_id: int,
+    *,
+    attempt: int | None = None,
+    after: int = 0,
+    limit: int = MAX_LINES,
+    sight: Sight = Sight.MASKED,
+) -> LogPage:
     """Log lines of one attempt (None: the newest that has any) with a number above ``after``."""
     limit = min(max(limit, 1), MAX_LINES)
     if attempt is None:
@@ -83,22 +98,23 @@ def task_logs(task_id: int, *, attempt: int | None = None, after: int = 0, limit
     chunks = LogChunk.objects.filter(task_id=task_id, attempt=attempt, last_n__gt=after).order_by("first_n")
     # Every chunk holds a line above ``after``, so one more of them than lines wanted shows whether there is more.
     texts = chunks.values_list("attempt", "lines")[: limit + 1]
-    lines = [line for line in _lines(texts) if line["n"] > after]
+    lines = [line for line in _lines(texts, sight) if line["n"] > after]
     page = lines[:limit]
     return LogPage(attempt=attempt, lines=page, next=page[-1]["n"] if len(lines) > limit else None)
 
 
-def log_tail(task_id: int, limit: int = TAIL_LINES) -> list[LogLine]:
+def log_tail(task_id: int, sight: Sight = Sight.MASKED, *, limit: int = TAIL_LINES) -> list[LogLine]:
     """The last log lines of the task, of all its attempts, in order."""
     newest = LogChunk.objects.filter(task_id=task_id).order_by("-attempt", "-first_n")
     # Each chunk has at least one line that no other has, but for lines sent twice in other portions.
     texts = list(newest.values_list("attempt", "lines")[:limit])
-    return _lines(texts)[-limit:]
+    return _lines(texts, sight)[-limit:]
 
 
-def _lines(chunks: Iterable[tuple[int, str]]) -> list[LogLine]:
+def _lines(chunks: Iterable[tuple[int, str]], sight: Sight) -> list[LogLine]:
     """The lines of chunks, in order, each once."""
     found: dict[tuple[int, int], LogLine] = {}
+    mask = sight.words.cut_text
     for attempt, text in chunks:
         for n, unix_ms, level, line in json.loads(text):
             found.setdefault(
@@ -109,10 +125,20 @@ def _lines(chunks: Iterable[tuple[int, str]]) -> list[LogLine]:
                     n=n,
                     at=datetime.fromtimestamp(unix_ms / 1000, UTC),
                     level=level,
-                    text=line,
+                    text=mask(line, MAX_LOG_LINE_CHARS),
                 ),
             )
     return [found[key] for key in sorted(found)]
+
+
+def _texts(raw: Mapping[str, Any], sight: Sight) -> tuple[str, str | None, ErrorDetail | None]:
+    """Payload, result and last failure."""
+    result = raw["result"]
+    return (
+        sight.data.json(raw["payload"]),
+        None if result is None else sight.data.json(result, is_cut=raw["truncated"]),
+        errors.detail(raw["error"], sight),
+    )
 
 
 def _current(row: TaskRow, dispatched_at: datetime | None) -> AttemptRow:
@@ -130,7 +156,7 @@ def _current(row: TaskRow, dispatched_at: datetime | None) -> AttemptRow:
     )
 
 
-def _attempts(task_id: int) -> tuple[list[AttemptRow], int]:
+def _attempts(task_id: int, sight: Sight) -> tuple[list[AttemptRow], int]:
     """The newest ended attempts, oldest first, and how many older ones there are."""
     rows = list(Attempt.objects.filter(task_id=task_id).order_by("-id")[: MAX_ATTEMPTS + 1])
     shown = sorted(rows[:MAX_ATTEMPTS], key=lambda row: (row.number, row.pk))
@@ -148,7 +174,7 @@ def _attempts(task_id: int) -> tuple[list[AttemptRow], int]:
             dispatched_at=row.dispatched_at,
             started_at=row.started_at,
             ended_at=row.ended_at,
-            error=errors.detail(row.error),
+            error=errors.detail(row.error, sight),
         )
         for row in shown
     ], omitted

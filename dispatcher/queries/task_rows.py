@@ -9,9 +9,11 @@ from typing import Any
 
 from dispatcher.events import version
 from dispatcher.models import Node, Task, TaskProgress
+from dispatcher.models.attempt import MAX_PROGRESS_CHARS
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.queries import errors
 from dispatcher.queries.shapes import Progress, TaskRow
+from dispatcher.redaction import redactor
 from dispatcher.states import ACTIVE, TERMINAL, WAITING, TaskState
 
 #: What a row is made from: never payload, result or a whole error.
@@ -54,8 +56,9 @@ def progress_of(ids: Collection[int]) -> dict[int, tuple[int, Progress]]:
     if not ids:
         return {}
     found = TaskProgress.objects.filter(task_id__in=ids).values_list("task_id", "attempt", "fraction", "message", "at")
+    mask = redactor().cut_text
     return {
-        task_id: (attempt, Progress(fraction=fraction, message=message, at=at))
+        task_id: (attempt, Progress(fraction=fraction, message=mask(message, MAX_PROGRESS_CHARS), at=at))
         for task_id, attempt, fraction, message, at in found
     }
 

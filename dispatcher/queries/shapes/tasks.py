@@ -135,6 +135,8 @@ class TaskDetail(TaskRow):
     truncated: bool
     #: What a node reported held what no row may hold; it was replaced.
     sanitized: bool
+    #: Payload, result, an error or a log line held secrets, which are masked here.
+    masked: bool
     #: The newest 50.
     attempts: list[AttemptRow]
     attempts_omitted: int

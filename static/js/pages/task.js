@@ -95,6 +95,7 @@ function show(next) {
     drawn = next.attempts;
     draw();
   }
+  byId("masked").hidden = !next.masked;
   showResult(next);
   showFailure(next.failure);
   showRelated(next);
@@ -122,4 +123,5 @@ if ("operator" in document.body.dataset) {
   onKeys("c", cancel);
 }
 
-live.subscribe(`task:${id}`, show, { lost: (code) => code === "gone" && toast(t("task.gone"), { tone: "bad" }) });
+// Live documents are masked: they would take back what an operator asked to see.
+if (!("unmasked" in root.dataset)) live.subscribe(`task:${id}`, show, { lost: (code) => code === "gone" && toast(t("task.gone"), { tone: "bad" }) });
