@@ -106,6 +106,7 @@ class Program:
         leftovers = self._processes.end_leftovers()
         if leftovers:
             logger.warning("ended %d processes that the last run of this node left behind", leftovers)
+        self._processes.guard()
         self.node.on_stop_order = lambda: self._words.put("order")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)

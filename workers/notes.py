@@ -16,6 +16,8 @@ from workers.protocol import MAX_LOG_LINE_CHARS, LogLine, Progress, Started
 COLLECT_SECONDS: Final = 0.25
 #: Lines kept while the dispatcher cannot be reached; the oldest go first.
 MAX_PENDING_LINES: Final = 10_000
+#: Starts, and attempts with progress, kept while the dispatcher cannot be reached; the oldest go first.
+MAX_PENDING_NOTES: Final = 5_000
 #: Lines taken of one attempt.
 MAX_LINES_PER_ATTEMPT: Final = 10_000
 #: Lines sent in one report.
@@ -38,6 +40,7 @@ class Notes:
         note = Started(task_id=job.task_id, attempt=job.attempt)
         with self._lock:
             self._started.append((note, job.started_at))
+            del self._started[:-MAX_PENDING_NOTES]
             self._due_at = time.monotonic()
 
     def progress(self, context: TaskContext, fraction: float | None, message: str) -> None:
@@ -46,6 +49,7 @@ class Notes:
         note = Progress(task_id=context.task_id, attempt=context.attempt, fraction=fraction, message=text)
         with self._lock:
             self._progress[context.task_id, context.attempt] = note
+            self._trim()
             self._collect()
 
     def line(self, context: TaskContext, level: Level, text: str) -> None:
@@ -92,13 +96,19 @@ class Notes:
         """These could not be sent at ``now``: try again at ``due_at``. Newer progress of the same attempt stands."""
         with self._lock:
             self._started[:0] = [(note, now - note.running_ms / 1000.0) for note in started]
-            for note in progress:
-                self._progress.setdefault((note.task_id, note.attempt), note)
+            del self._started[:-MAX_PENDING_NOTES]
+            newer = self._progress
+            self._progress = {(note.task_id, note.attempt): note for note in progress} | newer
+            self._trim()
             room = MAX_PENDING_LINES - len(self._lines)
             kept = lines[len(lines) - room :] if room < len(lines) else lines
             self._lines.extendleft((line, now - line.age_ms / 1000.0) for line in reversed(kept))
             if started or progress or lines:
                 self._due_at = due_at
+
+    def _trim(self) -> None:
+        while len(self._progress) > MAX_PENDING_NOTES:
+            del self._progress[next(iter(self._progress))]
 
     def _collect(self) -> None:
         if self._due_at is None:

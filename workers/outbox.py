@@ -3,8 +3,12 @@
 The disk side is a chain of append-only files of JSON lines (``outbox-00000001.jsonl``). A batch of results is one
 ``write``. A file is removed once every result in it is acknowledged, and the current one is cut to nothing when
 nothing is outstanding, so acknowledgements are never written: a restart may replay some results that the dispatcher
-has, and it answers ``duplicate``. A ``write`` survives ``kill -9`` of the node; ``fsync`` (against loss of power)
-is done in batches, only for results that have waited a while.
+has, and it answers ``duplicate``.
+
+What is promised: a result that is kept survives the end of the node however it comes, because the operating system
+has it. The end of the *machine* (loss of power) survive those that have waited for their acknowledgement for a second
+or so: only these are worth an ``fsync``, done in batches. Of others the attempt counts as lost with its node, and the
+task runs again; so no task is lost either way, and short tasks cost no disk operation each.
 """
 
 from __future__ import annotations
@@ -108,7 +112,7 @@ class Outbox:
         return len(self._entries)
 
     def add(self, results: Sequence[TaskResult], *, now: float, inline: bool = False) -> None:
-        """Keep ``results``; they are on disk when this returns.
+        """Keep ``results``; they survive a kill of the node once this returns (see above for loss of power).
 
         ``inline``: they travel in the answer to a push, and are reported only if no acknowledgement comes in time.
         """

@@ -72,15 +72,29 @@ def process_wait(context: TaskContext, file: str, started: str = "") -> int:
 
 
 @task(name="t.process_stubborn", executor="process")
-def process_stubborn(file: str, started: str = "", grandchild: str = "") -> int:
-    """A child process that does not listen, with a child of its own if ``grandchild`` names a file for its number."""
+def process_stubborn(file: str, started: str = "", grandchild: str = "", leaves: bool = False) -> int:
+    """A child process that does not listen, with a child of its own if ``grandchild`` names a file for its number.
+
+    ``leaves``: that one leads a session of its own.
+    """
     if grandchild:
-        other = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait(300)"])
+        other = subprocess.Popen(
+            [sys.executable, "-c", "import threading; threading.Event().wait(300)"], start_new_session=leaves
+        )
         Path(grandchild).write_text(str(other.pid))
     if started:
         Path(started).write_text(str(os.getpid()))
     wait_for_file(file)
     return os.getpid()
+
+
+@task(name="t.starts")
+def starts(file: str) -> None:
+    """In a thread of the node, start a process in a session of its own that goes on after the task."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", "import threading; threading.Event().wait(300)"], start_new_session=True
+    )
+    Path(file).write_text(str(other.pid))
 
 
 @task(name="t.process_holds_gil", executor="process")

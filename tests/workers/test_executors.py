@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("node")]
 ECHO = [sys.executable, "-c", "import sys; print(*sys.argv[1:]); print('hm', file=sys.stderr)", "{a}", "{b}"]
 SPAWNING = """
 import subprocess, sys
-other = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait(300)"])
+other = subprocess.Popen(
+    [sys.executable, "-c", "import threading; threading.Event().wait(300)"], start_new_session=True
+)
 with open(sys.argv[1], "w") as file:
     file.write(str(other.pid))
 other.wait()
@@ -131,8 +134,9 @@ def test_a_thread_left_behind_in_a_child_does_not_speak_for_the_next_task(node: 
     assert task.task_id not in {note.task_id for note in said}
 
 
-def test_a_timeout_kills_the_child_and_all_that_it_started(node: NodeProcess, tmp_path: Path) -> None:
-    files = {"started": str(tmp_path / "child"), "grandchild": str(tmp_path / "grandchild")}
+@pytest.mark.parametrize("leaves", [False, True], ids=["in its session", "in another"])
+def test_a_timeout_kills_the_child_and_all_that_it_started(node: NodeProcess, tmp_path: Path, leaves: bool) -> None:
+    files = {"started": str(tmp_path / "child"), "grandchild": str(tmp_path / "grandchild"), "leaves": leaves}
     # Long enough for two Pythons to start.
     task = a_task("t.process_stubborn", {"file": str(tmp_path / "never"), **files}, timeout_seconds=6.0)
     node.client.push(task)
@@ -161,6 +165,34 @@ def test_a_timeout_in_a_thread_is_reported_at_once_and_the_slot_is_replaced(node
     (tmp_path / "go").touch()
     assert node.dispatcher.result_of(waiting.task_id).outcome == "succeeded"
     assert len([r for r in node.dispatcher.results if r.task_id == stubborn[0].task_id]) == 1
+
+
+def test_a_child_that_hangs_as_it_loads_the_handlers_is_ended_by_the_tasks_timeout(
+    dispatcher: DispatcherDouble, tmp_path: Path
+) -> None:
+    (tmp_path / "hanging.py").write_text(
+        "import os, threading\nfrom pathlib import Path\nfrom workers import task\n\n\n"
+        "@task(name='hang', executor='process')\ndef hang() -> None: ...\n\n\n"
+        "if 'TASKDIST_RUN' in os.environ:\n"
+        f"    Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n    threading.Event().wait()\n"
+    )
+    with NodeProcess(dispatcher, tmp_path / "state", imports=("hanging",), cwd=tmp_path) as node:
+        task = a_task("hang", timeout_seconds=2.0)
+        node.client.push(task)
+        pid = number_in(tmp_path / "pid")
+        assert dispatcher.result_of(task.task_id).outcome == "timed_out"
+        eventually(lambda: not is_running(pid), "it is gone")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_processes_at_once_does_not_end_the_tasks(
+    node: NodeProcess, tmp_path: Path, number: signal.Signals
+) -> None:
+    task = a_task("t.process_wait", {"file": str(tmp_path / "go"), "started": str(tmp_path / "pid")})
+    node.client.push(task)
+    os.kill(number_in(tmp_path / "pid"), number)
+    (tmp_path / "go").touch()
+    assert node.dispatcher.result_of(task.task_id).outcome == "succeeded"
 
 
 def test_a_process_that_ignores_its_cancellation_is_killed_after_a_grace(node: NodeProcess, tmp_path: Path) -> None:

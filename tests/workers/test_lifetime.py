@@ -128,17 +128,56 @@ def test_unreported_results_are_offered_to_the_poller_and_dropped_when_it_has_th
         assert node.client.status().finished == []
 
 
-def test_processes_die_with_a_killed_node(dispatcher: DispatcherDouble, tmp_path: Path) -> None:
+@pytest.mark.parametrize("leaves", [False, True], ids=["in its session", "in another"])
+def test_nothing_that_tasks_started_survives_a_killed_node(
+    dispatcher: DispatcherDouble, tmp_path: Path, leaves: bool
+) -> None:
     with NodeProcess(dispatcher, tmp_path / "state") as node:
-        files = {"started": str(tmp_path / "child"), "grandchild": str(tmp_path / "grandchild")}
-        node.client.push(a_task("t.process_stubborn", {"file": str(tmp_path / "never"), **files}))
-        child, grandchild = number_in(tmp_path / "child"), number_in(tmp_path / "grandchild")
+        child, grandchild = start_stubborn(node, tmp_path, leaves)
         node.kill()
-        eventually(lambda: not is_running(child), "the child is gone")
-    # What the handler itself had started is ended by the next start of the node.
+        eventually(lambda: not is_running(child) and not is_running(grandchild), "both are gone", 5)
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_what_a_thread_handler_started_ends_with_the_node(
+    dispatcher: DispatcherDouble, tmp_path: Path, how: str
+) -> None:
+    with NodeProcess(dispatcher, tmp_path / "state") as node:
+        assert node.run(a_task("t.starts", {"file": str(tmp_path / "other")})).outcome == "succeeded"
+        other = number_in(tmp_path / "other")
+        assert is_running(other)
+        getattr(node, how)()
+        eventually(lambda: not is_running(other), "it is gone", 5 if how == "kill" else 30)
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["in its session", "in another"])
+def test_what_survived_together_with_a_dead_guardian_is_ended_by_the_next_start(
+    dispatcher: DispatcherDouble, tmp_path: Path, leaves: bool
+) -> None:
+    with NodeProcess(dispatcher, tmp_path / "state") as node:
+        _, grandchild = start_stubborn(node, tmp_path, leaves)
+        os.kill(guardian_of(node), signal.SIGKILL)
+        node.kill()
+    assert is_running(grandchild)
     with NodeProcess(dispatcher, tmp_path / "state") as node:
         eventually(lambda: not is_running(grandchild), "the grandchild is gone")
         assert "left behind" in node.log()
+
+
+def start_stubborn(node: NodeProcess, folder: Path, leaves: bool) -> tuple[int, int]:
+    """Run a task in a child that starts a process of its own; the numbers of both."""
+    files = {"started": str(folder / "child"), "grandchild": str(folder / "grandchild"), "leaves": leaves}
+    node.client.push(a_task("t.process_stubborn", {"file": str(folder / "never"), **files}))
+    return number_in(folder / "child"), number_in(folder / "grandchild")
+
+
+def guardian_of(node: NodeProcess) -> int:
+    """The number of the node's guardian."""
+    children = Path(f"/proc/{node.process.pid}/task").glob("*/children")
+    for pid in [int(text) for path in children for text in path.read_text().split()]:
+        if b"guardian" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    raise AssertionError("the node has no guardian")
 
 
 def test_a_child_that_cannot_listen_dies_with_a_killed_node(dispatcher: DispatcherDouble, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from types import FrameType
 
 import msgspec
 
@@ -32,6 +33,27 @@ def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends (Linux; elsewhere a no-op)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def leave_signals_to_the_node() -> None:
+    """Do not end by a signal that a service manager or a terminal sends to all processes: the node drains first.
+
+    A handler, where "ignore" would do, because programs that are started inherit the one and not the other.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _do_nothing)
+    os.register_at_fork(after_in_child=_take_signals_again)
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _take_signals_again() -> None:
+    with contextlib.suppress(ValueError):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is _do_nothing:
+                signal.signal(number, signal.SIG_DFL)
 
 
 class PipeSink:
@@ -131,6 +153,7 @@ class Child:
 def main(descriptor: int) -> None:
     """Run as a child; ``descriptor`` is this end of the socket pair."""
     die_with_parent()
+    leave_signals_to_the_node()
     pipe = Pipe(socket.socket(fileno=descriptor), Down)
     # A process that a handler forks must neither speak for this one nor hide its end from the node.
     os.register_at_fork(after_in_child=pipe.close)

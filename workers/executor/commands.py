@@ -23,6 +23,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from workers.context import Fail, TaskContext
+from workers.executor.guardian import MARK
 from workers.executor.pipe import CommandSpec, describe_status
 from workers.registry import TaskType
 from workers.signature import Binding, PayloadError
@@ -30,7 +31,7 @@ from workers.signature import Binding, PayloadError
 #: What is kept of each output stream, in bytes; the rest is read and dropped.
 MAX_OUTPUT_BYTES: Final = 64 * 1024
 #: Environment variables that a command sees.
-_ENVIRONMENT: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
+_ENVIRONMENT: Final = (MARK, "HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LATE_OUTPUT_SECONDS: Final = 2.0
 

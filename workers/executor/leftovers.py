@@ -1,7 +1,8 @@
-"""The journal of child processes, for the start after a ``kill -9``: what still runs of the last time is ended.
+"""What an earlier run of the node left behind, for the start after a ``kill -9``: it is ended before anything else.
 
-The children themselves die with the node (``executor.child``); what *they* started may not. Every child leads a
-session, so the session number finds it all. Linux only: elsewhere the journal is kept but nothing is ended.
+The children themselves die with the node (``executor.child``), and a guardian ends what *they* started; unless both
+were killed, or the machine was too slow. The journal holds the run's mark and the sessions that its children led, and
+by these everything is found. Linux only: elsewhere the journal is kept but nothing is ended.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from workers.executor.guardian import all_pids, end_all, stat_of
+
 logger = logging.getLogger(__name__)
 
 
@@ -22,16 +25,23 @@ class _Journal(msgspec.Struct):
     """``boot``: the machine's boot id, without which process numbers mean nothing. ``started``: ticks by number."""
 
     boot: str = ""
+    mark: str = ""
     started: dict[int, int] = {}
 
 
 class ChildJournal:
     """Which children run now, on disk. Thread-safe."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mark: str) -> None:
+        """``mark``: what the marks of this run's processes begin with."""
         self._path = path
         self._lock = threading.Lock()
-        self._now = _Journal(boot=_machine_boot())
+        self._now = _Journal(boot=_machine_boot(), mark=mark)
+
+    def begin(self) -> None:
+        """The run has begun."""
+        with self._lock:
+            self._write()
 
     def add(self, pid: int) -> None:
         """A child was started."""
@@ -46,18 +56,21 @@ class ChildJournal:
                 self._write()
 
     def end_leftovers(self) -> int:
-        """End every process of the sessions in the journal that the last run left; how many there were."""
+        """End every process of the last run that is still there; how many there were."""
         try:
             left = msgspec.json.decode(self._path.read_bytes(), type=_Journal)
         except (OSError, msgspec.DecodeError):
             return 0
         ended = 0
         if left.boot and left.boot == self._now.boot:
-            for pid, session, started in _processes():
-                if session in left.started and started >= left.started[session]:
+            for pid in all_pids():
+                facts = stat_of(pid)
+                # A session's number may belong to a younger process by now, but not with an older one in it.
+                if facts and facts[1] in left.started and facts[2] >= left.started[facts[1]]:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.kill(pid, signal.SIGKILL)
                         ended += 1
+            ended += end_all(left.mark) if left.mark else 0
         self._path.unlink(missing_ok=True)
         return ended
 
@@ -78,20 +91,5 @@ def _machine_boot() -> str:
 
 
 def _started(pid: int) -> int:
-    fields = _stat(pid)
-    return fields[1] if fields else 0
-
-
-def _processes() -> list[tuple[int, int, int]]:
-    """(process, session, start in clock ticks) of every process that can be seen."""
-    numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [(number, *fields) for number in numbers if (fields := _stat(number))]
-
-
-def _stat(pid: int) -> tuple[int, int] | None:
-    """(session, start) from ``/proc/PID/stat``; the name before them may hold blanks and brackets."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return int(fields[3]), int(fields[19])
+    facts = stat_of(pid)
+    return facts[2] if facts else 0

@@ -1,8 +1,9 @@
 """Handlers in child processes: a crash or a hard timeout costs one task, not the node.
 
 Children are started when they are needed, at most one per slot, and stay for the next task. Each leads a session of
-its own, so that ending its process group ends whatever the handler started. All of them are started by one thread
-that lives as long as the node: Linux sends the parent-death signal when the *thread* that forked is gone.
+its own and bears a mark that what it starts inherits: a child is ended together with its process group and with what
+bears its mark. All of them are started by one thread that lives as long as the node: Linux sends the parent-death
+signal when the *thread* that forked is gone. The guardian ends what a killed node leaves behind.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +26,8 @@ from typing import Final
 import msgspec
 
 from workers.context import StopReason
+from workers.executor import guardian
+from workers.executor.guardian import MARK, end_all
 from workers.executor.job import Job
 from workers.executor.leftovers import ChildJournal
 from workers.executor.pipe import (
@@ -45,6 +49,8 @@ from workers.protocol import TaskError, TaskResult
 
 logger = logging.getLogger(__name__)
 
+#: How long the guardian may take at the node's end.
+_GUARDIAN_SECONDS: Final = 2.0
 #: Children that a run may lose before it has begun, until something must be wrong with all of them.
 _MAX_CHILDREN_PER_RUN: Final = 3
 
@@ -56,9 +62,10 @@ class ChildFailure(Exception):
 class _Process:
     """One child: the operating system's process and our end of its pipe."""
 
-    def __init__(self, process: subprocess.Popen[bytes], pipe: Pipe) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], pipe: Pipe, mark: str) -> None:
         self.process = process
         self.pipe = pipe
+        self._mark = mark
         self._kill_lock = threading.Lock()
         self._is_reaped = False
 
@@ -76,6 +83,8 @@ class _Process:
     def reap(self) -> int:
         """Wait for the end of a child that was killed; the status as ``Popen`` gives it."""
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        # What left the group; now that nothing of it is started any more.
+        end_all(self._mark)
         with self._kill_lock:
             self._is_reaped = True
             status = self.process.wait()
@@ -104,7 +113,10 @@ class ProcessRunner:
         if commands:
             command_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._setup = Setup(imports, dict(commands), str(command_dir), max_result_bytes, os.getpid())
-        self._journal = ChildJournal(state_dir / "children.json")
+        self._mark = f"{uuid.uuid4().hex}."
+        self._journal = ChildJournal(state_dir / "children.json", mark=self._mark)
+        self._guardian = _Guardian(self._mark)
+        self._num_started = 0
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
@@ -117,6 +129,15 @@ class ProcessRunner:
         """End processes that an earlier run of this node left behind (it was killed); how many there were."""
         return self._journal.end_leftovers()
 
+    def guard(self) -> None:
+        """From now on nothing that a task starts outlives this process, in whatever kind of runner the task runs.
+
+        What starts from here on inherits the mark; this process does not bear it, since it was there before.
+        """
+        os.environ[MARK] = f"{self._mark}0."
+        self._journal.begin()
+        self._spawner.submit(self._guardian.start).result()
+
     def run(self, job: Job) -> TaskResult:
         """Run in a child, started for it if none is free; a child that dies makes a ``crashed`` result."""
         try:
@@ -125,6 +146,9 @@ class ProcessRunner:
                 if result is not None:
                     return result
         except ChildFailure as error:
+            reason = job.context.stop_reason
+            if reason is not None:
+                return stopped(job.task_id, job.attempt, reason, run_ms=job.run_ms(time.monotonic()))
             return _failed(job, "ChildFailure", str(error))
         finally:
             with self._lock:
@@ -168,26 +192,29 @@ class ProcessRunner:
         for child in idle:
             self._end(child)
         self._spawner.shutdown(wait=False)
+        self._guardian.close()
 
     def _borrow(self, job: Job) -> _Process:
         child = self._take_idle()
-        if child is None:
-            child = self._start()
-        with self._lock:
-            self._busy[id(job)] = child
-            is_doomed = id(job) in self._doomed or self._is_closed
-        if is_doomed:
-            child.kill()
-        return child
-
-    def _start(self) -> _Process:
+        if child is not None:
+            self._give(job, child)
+            return child
         try:
             child = self._spawner.submit(self._spawn).result()
         except RuntimeError:
             raise ChildFailure("the node is ending") from None
         self._journal.add(child.process.pid)
+        # Before it has loaded the handlers: should that take for ever, the job's timeout ends it.
+        self._give(job, child)
         self._greet(child)
         return child
+
+    def _give(self, job: Job, child: _Process) -> None:
+        with self._lock:
+            self._busy[id(job)] = child
+            is_doomed = id(job) in self._doomed or self._is_closed
+        if is_doomed:
+            child.kill()
 
     def _take_idle(self) -> _Process | None:
         while True:
@@ -211,6 +238,8 @@ class ProcessRunner:
             ours, theirs = socket.socketpair()
         except OSError as error:
             raise ChildFailure(f"a child process cannot be started: {error}") from None
+        self._num_started += 1
+        mark = f"{self._mark}{self._num_started}."
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "workers.executor.child", str(theirs.fileno())],
@@ -218,13 +247,15 @@ class ProcessRunner:
                 stdin=subprocess.DEVNULL,
                 stdout=2,
                 start_new_session=True,
+                env=os.environ | {MARK: mark},
             )
+            self._guardian.watch(process.pid)
         except OSError as error:
             ours.close()
             raise ChildFailure(f"a child process cannot be started: {error}") from None
         finally:
             theirs.close()
-        return _Process(process, Pipe(ours, Up))
+        return _Process(process, Pipe(ours, Up), mark)
 
     def _greet(self, child: _Process) -> None:
         """Have a new child load the handlers."""
@@ -238,6 +269,47 @@ class ProcessRunner:
         status = self._end(child)
         why = ready.error if isinstance(ready, Ready) else f"it ended with {describe_status(status)}"
         raise ChildFailure(f"a child process could not load the handlers: {why}")
+
+
+class _Guardian:
+    """The program that outlives the node (``executor.guardian``). One thread's."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        if sys.platform != "linux" or (self._process is not None and self._process.poll() is None):
+            return
+        try:
+            # In isolation: neither the handlers' modules nor the site's are its business.
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", guardian.__file__, self._mark],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name != MARK},
+                cwd="/",
+                text=True,
+            )
+        except OSError as error:
+            logger.warning("no guardian, so what tasks start may outlive a kill of this node: %s", error)
+
+    def watch(self, session: int) -> None:
+        """Have the session ended when this process ends."""
+        self.start()
+        if self._process is not None and self._process.stdin is not None:
+            # If it has just been killed, the next child's start makes another.
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(f"{session}\n")
+                self._process.stdin.flush()
+
+    def close(self) -> None:
+        """Let it end: it looks once more for what is left of the run."""
+        if self._process is not None:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                self._process.communicate(timeout=_GUARDIAN_SECONDS)
 
 
 class _Conversation:
