@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-newest check fix docs lock bench clean
+.PHONY: help run test test-sqlite test-postgres test-newest check fix docs lock bench chaos clean
 
 VENV := .venv
 NEWEST := .venv-newest
@@ -65,6 +65,10 @@ lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with h
 
 bench: $(DEV_STAMP) ## measure tasks a second with whole processes; JSON=FILE also writes the figures there
 	@$(VENV)/bin/python -m benchmarks $(if $(JSON),--json $(JSON)) $(ARGS)
+
+chaos: $(DEV_STAMP) ## kill everything under load, then count: MINUTES=5 DB=postgres SEED= ARGS=
+	@$(VENV)/bin/python -m tests.chaos --minutes $(or $(MINUTES),5) --db $(or $(DB),postgres) \
+		$(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean: ## delete environments and caches; var/ stays
 	@rm -rf $(VENV) $(NEWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

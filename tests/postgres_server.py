@@ -47,6 +47,7 @@ class PostgresServer:
         self._settings = SETTINGS if durable else SETTINGS + FORGETFUL
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._root: Path | None = None
+        self._binaries: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -70,7 +71,7 @@ class PostgresServer:
         # A short path: the name of a socket has to fit into about a hundred bytes.
         self._root = Path(tempfile.mkdtemp(prefix="taskdist-pg-", dir="/tmp"))
         try:
-            binaries = self._reachable_binaries(self._root)
+            binaries = self._binaries = self._reachable_binaries(self._root)
             data = self._make_cluster(binaries, self._root / "data")
             self._launch(binaries / "postgres", data)
             self._await_ready(data)
@@ -92,6 +93,27 @@ class PostgresServer:
         root, self._root = self._root, None
         if root is not None:
             shutil.rmtree(root, ignore_errors=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def crash(self) -> None:
+        """End the server as a crash does (`pg_ctl stop -m immediate`): nothing is written out. `revive` recovers."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(STOP_SECONDS)
+
+    def revive(self) -> None:
+        """Start the crashed server on its files; returns when it has recovered and takes connections."""
+        if self._root is None or self._binaries is None:
+            raise RuntimeError("PostgreSQL was not started")
+        data = self._root / "data"
+        # What the crash left would be taken for the word of the new process.
+        (data / "postmaster.pid").unlink(missing_ok=True)
+        self._launch(self._binaries / "postgres", data)
+        self._await_ready(data)
 
     def _reachable_binaries(self, root: Path) -> Path:
         """Return the folder of PostgreSQL's programs; for `nobody`, one made of links below `root`."""
@@ -128,7 +150,7 @@ class PostgresServer:
 
     def _launch(self, program: Path, data: Path) -> None:
         options = [f"unix_socket_directories={data}", *self._settings]
-        with (data.parent / "log").open("wb") as log:
+        with (data.parent / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [program, "-D", data, *(part for option in options for part in ("-c", option))],
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,117 @@
+"""All witnesses of a run side by side: journals of submitter, handlers, rig and nemesis, and the database's rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.chaos import journal
+from tests.chaos.records import Records
+
+Line = dict[str, Any]
+
+
+class Run(NamedTuple):
+    """One execution of a handler; ``end`` and ``how`` are None if the process died in it."""
+
+    task: int
+    attempt: int
+    node: str
+    boot: str
+    pid: int
+    start: float
+    end: float | None
+    how: str | None
+    digest: str | None
+
+
+class Step(NamedTuple):
+    """One transition of a task, from the feed: a row of a ``tasks.changed`` event."""
+
+    change: int
+    at: float
+    task: int
+    from_state: int | None
+    to_state: int
+    attempt: int
+    node: str | None
+    outcome: str
+
+
+@dataclass
+class Evidence:
+    """What the checker judges. Times are monotonic, except those of the feed."""
+
+    client: list[Line]
+    runs: list[Run]
+    #: fault, healed, start, exit.
+    rig: list[Line]
+    records: Records
+    slots: int = 4
+    max_crashes: int = 3
+    #: Ended tasks as they were read during the run: task → (state, attempt, digest of the result).
+    seen_ended: dict[int, tuple[int, int, str | None]] = field(default_factory=dict)
+
+    @cached_property
+    def faults(self) -> list[tuple[str, str, float, float]]:
+        """(kind, target, begin, end) of what the nemesis did."""
+        healed = {line["n"]: line["at"] for line in self.rig if line["e"] == "healed"}
+        return [
+            (line["kind"], line["target"], line["at"], healed.get(line["n"], float("inf")))
+            for line in self.rig
+            if line["e"] == "fault"
+        ]
+
+    def steps(self) -> dict[int, list[Step]]:
+        """The transitions of each task, in the order of the feed: a task's row is locked while its row is written."""
+        found: dict[int, list[Step]] = defaultdict(list)
+        for change in self.records.changes:
+            if change.kind == "tasks.changed":
+                for row in change.body["rows"]:
+                    task, from_state, to_state, attempt, _lane, node, outcome = (*row, None, "", "")[:7]
+                    name = self.records.nodes.get(node) if node is not None else None
+                    step = Step(change.id, change.at, task, from_state, to_state, attempt, name, outcome or "")
+                    found[task].append(step)
+        return found
+
+    def runs_by_task(self) -> dict[int, list[Run]]:
+        """The executions of each task, by their start."""
+        found: dict[int, list[Run]] = defaultdict(list)
+        for run in sorted(self.runs, key=lambda run: run.start):
+            found[run.task].append(run)
+        return found
+
+
+def gather(folder: Path, records: Records, **more: Any) -> Evidence:
+    """The evidence of a run whose journals are in ``folder``."""
+    lines = [line for path in sorted(folder.glob("runs-*.jsonl")) for line in journal.read(path)]
+    return Evidence(
+        client=journal.read(folder / "client.jsonl"),
+        runs=pair(lines),
+        rig=journal.read(folder / "rig.jsonl"),
+        records=records,
+        **more,
+    )
+
+
+def pair(lines: list[Line]) -> list[Run]:
+    """Starts of handlers with their ends. The same attempt started twice gives two runs."""
+    ends: dict[tuple[int, int, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        if line["e"] == "end":
+            ends[line["task"], line["attempt"], line["boot"]].append(line)
+    runs = []
+    for line in lines:
+        if line["e"] == "start":
+            matching = ends[line["task"], line["attempt"], line["boot"]]
+            end = matching.pop(0) if matching else {}
+            runs.append(
+                Run(
+                    line["task"], line["attempt"], line["node"], line["boot"], line["pid"], line["at"],
+                    end.get("at"), end.get("how"), end.get("digest"),
+                )
+            )  # fmt: skip
+    return runs
