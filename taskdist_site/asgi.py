@@ -15,8 +15,10 @@ pages = get_asgi_application()
 
 from dispatcher.live.routing import websocket_urlpatterns  # noqa: E402 (after the apps)
 from dispatcher.postgresql.limits import WEB, set_limits  # noqa: E402 (after the apps)
+from taskdist_site import bounded_daphne  # noqa: E402 (after the apps)
 
 set_limits(WEB)
+bounded_daphne.install()
 
 # The consumer itself checks that a socket was opened by one of our own pages: by scheme and port too, not only by host.
 websockets = SessionMiddlewareStack(URLRouter(websocket_urlpatterns))
