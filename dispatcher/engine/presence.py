@@ -11,6 +11,7 @@ from datetime import datetime
 
 from dispatcher.engine.loop import Loop
 from dispatcher.models import EngineProcess
+from dispatcher.redaction import redactor
 
 PRESENCE_SECONDS = 5.0
 
@@ -42,7 +43,7 @@ class Presence(Loop):
                         "passes": loop.health.passes,
                         "last_pass_seconds_ago": round(moment - loop.health.last_pass, 3),
                         "errors": loop.health.errors,
-                        "last_error": loop.health.last_error[:500],
+                        "last_error": redactor().text(loop.health.last_error)[:500],
                     }
                     for loop in self._loops
                 },

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from dispatcher.launch.database_reach import first_line
+from workers.log_lines import escaped
 
 
 class Level(StrEnum):
@@ -30,7 +31,7 @@ class Finding:
 
     def as_line(self) -> str:
         """Return the finding as a line for people, with its advice on a second one."""
-        line = f"{self.level.value:<4}  {self.name:<12} {self.seen}"
+        line = f"{self.level.value:<4}  {self.name:<12} {escaped(self.seen)}"
         return f"{line}\n{'':<19}→ {self.advice}" if self.advice else line
 
     def as_json(self) -> dict[str, Any]:

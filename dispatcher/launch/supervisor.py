@@ -15,6 +15,7 @@ from types import FrameType
 from dispatcher.launch.child import Child, Stage, describe_status
 from dispatcher.launch.logs import LogFile
 from dispatcher.launch.programs import Program
+from workers.log_lines import escaped
 
 LOOK_SECONDS = 0.2
 # Workers may finish what they run for a while; the rest of the time is for the engine and the web tier.
@@ -86,7 +87,7 @@ class Supervisor:
         self._keep_the_keeper()
         for child in self._children:
             for line in child.log.problems(now):
-                self._say(f"{child.name:<8}| {line}")
+                self._say(f"{child.name:<8}| {escaped(line)}")
             child.log.keep_bounded()
             status = child.ended_with()
             if status is not None:
@@ -133,7 +134,7 @@ class Supervisor:
         )
         if status > 0:
             for line in child.log.last_lines():
-                self._say(f"{child.name:<8}|   {line}")
+                self._say(f"{child.name:<8}|   {escaped(line)}")
 
     def _await_end(self, children: list[Child], deadline: float) -> None:
         while not self._hurry.is_set():
