@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from http import HTTPStatus
 from typing import Final
 
@@ -48,6 +50,7 @@ class Membership:
         self._labels = labels
         self._queues = queues
         self._interval = _FIRST_HEARTBEAT_SECONDS
+        self._lease_seconds = math.inf
         self._backoff = Backoff()
         self._is_registered = False
         self._last_trouble = ""
@@ -99,6 +102,7 @@ class Membership:
             types=type_infos(node.types),
             version=node.version,
         )
+        sent_at = time.monotonic()
         try:
             answer = self._client.post(REGISTER_PATH, _encode(message))
         except Unreachable as error:
@@ -112,6 +116,8 @@ class Membership:
             self._identity.store(reply.credential)
         self._interval = max(0.1, reply.heartbeat_seconds)
         self._node.registered(reply)
+        self._lease_seconds = reply.lease_seconds
+        self._renew(sent_at)
         self._is_registered = True
         self._settled()
         logger.info(
@@ -138,6 +144,7 @@ class Membership:
 
     def _heartbeat(self) -> float:
         """One heartbeat; seconds until the next."""
+        sent_at = time.monotonic()
         try:
             answer = self._client.post(HEARTBEAT_PATH, _encode(self._node.heartbeat()))
         except Unreachable as error:
@@ -156,7 +163,17 @@ class Membership:
         self._node.set_desired(reply.status)
         self._node.cancel(reply.cancel)
         self._node.supersede(reply.superseded)
+        # Last: what others have now must not be begun.
+        self._renew(sent_at)
         return jittered(self._interval)
+
+    def _renew(self, sent_at: float) -> None:
+        """The dispatcher has answered what was sent then: the node's lease is good for its length from then on.
+
+        Once it has run out, what only waits here may have been given to others: it is not begun before the dispatcher
+        has been heard again and has said what is superseded. What runs goes on: nobody gains by its end until then.
+        """
+        self._node.pool.start_until(sent_at + self._lease_seconds)
 
     def _trouble(self, what: str, pause: float | None = None) -> float:
         if what != self._last_trouble:

@@ -14,13 +14,22 @@ from tests.workers import handlers
 from tests.workers.signed import SignedClient, a_task
 from workers.backoff import Backoff, jittered
 from workers.client import Answer, Unreachable
+from workers.executor.job import Job
 from workers.executor.threads import ThreadRunner
 from workers.http_server import Request
 from workers.identity import Identity
 from workers.membership import Membership
 from workers.node import Limits, Node
 from workers.outbox import Outbox
-from workers.protocol import HeartbeatReply, Registered, Report, ReportReply, TaskResult, Verdict
+from workers.protocol import (
+    AttemptRef,
+    HeartbeatReply,
+    Registered,
+    Report,
+    ReportReply,
+    TaskResult,
+    Verdict,
+)
 from workers.registry import default_registry
 from workers.reporter import MAX_REPORT_BYTES, Reporter
 from workers.server import NodeServer
@@ -233,6 +242,28 @@ def test_the_heartbeats_reply_steers_the_node(node: Node, tmp_path: Path) -> Non
     pause = membership._heartbeat()
     assert 1.6 <= pause <= 2.4
     assert node.is_draining
+
+
+def test_a_node_begins_nothing_that_waits_once_its_lease_has_run_out(node: Node, tmp_path: Path) -> None:
+    registered = Registered(node_id=1, name="n", push_key="k", heartbeat_seconds=1.0, lease_seconds=0.0)
+    answers = {
+        "/api/v1/nodes/register": Answer(200, msgspec.json.encode(registered)),
+        "/api/v1/nodes/heartbeat": Answer(
+            200, msgspec.json.encode(HeartbeatReply(superseded=[AttemptRef(task_id="given-to-others", attempt=1)]))
+        ),
+    }
+    membership, _ = a_membership(node, lambda path, body: answers[path], tmp_path)
+    membership._register()
+    for name in ("given-to-others", "ours"):
+        node.answer(node.admit([a_task("t.double", {"n": 1}, task_id=name)]))
+    assert not any(held.running for held in node.heartbeat().held)
+    membership._lease_seconds = 60.0
+    membership._heartbeat()
+    ended: list[Job] = []
+    while len(ended) < 2:
+        assert node.completions.bell.wait(10)
+        ended += [job for job, _ in node.completions.take(patience=0.0)]
+    assert [job.task_id for job in ended if job.started_at] == ["ours"]
 
 
 def test_an_unreachable_dispatcher_is_no_reason_to_beat_more_slowly(node: Node, tmp_path: Path) -> None:

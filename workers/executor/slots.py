@@ -13,6 +13,7 @@ handler returns, and what it returns is dropped.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -63,6 +64,8 @@ class SlotPool:
         self._queue: deque[Job] = deque()
         self._ready = threading.Condition()
         self._idle = 0
+        #: No job is started from this monotonic time on.
+        self._start_until = math.inf
         self._slots: list[_Slot] = []
         self._num_stuck = 0
         self._is_closed = False
@@ -85,8 +88,14 @@ class SlotPool:
     def ramp(self) -> None:
         """Wake as many idle slots as there are jobs waiting."""
         with self._ready:
-            if self._idle and self._queue:
+            if self._idle and self._queue and time.monotonic() < self._start_until:
                 self._ready.notify(min(self._idle, len(self._queue)))
+
+    def start_until(self, moment: float) -> None:
+        """Start jobs up to this monotonic time and none after it: they may be somebody else's by then."""
+        with self._ready:
+            self._start_until = moment
+        self.ramp()
 
     @property
     def num_waiting(self) -> int:
@@ -216,10 +225,9 @@ class SlotPool:
     def _next(self, slot: _Slot) -> Job | None:
         with self._ready:
             while True:
-                while self._queue:
+                while self._queue and (now := time.monotonic()) < self._start_until:
                     job = self._queue.popleft()
                     if not job.is_ended:
-                        now = time.monotonic()
                         job.started_at = now
                         if job.timeout_seconds is not None:
                             job.context.deadline = now + job.timeout_seconds
