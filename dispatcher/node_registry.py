@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from dispatcher import credentials, events
 from dispatcher.conf import conf
-from dispatcher.lifecycle import compare, lose_stale
+from dispatcher.lifecycle import compare, lose_stale, missing, settle
 from dispatcher.models import Change, Credential, Node
 from dispatcher.models.task import parse_task_id
 from dispatcher.states import BreakerState, NodeIntent, NodeState
@@ -106,12 +106,25 @@ def heartbeat(message: protocol.Heartbeat, *, node: Node, now: datetime) -> prot
             Change.objects.append(events.NodeOnline(node_id=node.pk, name=node.name), now=now)
     held = {number: item.attempt for item in message.held if (number := parse_task_id(item.task_id))}
     superseded, cancel = compare(held, node_id=node.pk) if held else ([], [])
+    settle(message.resolved, node_id=node.pk, now=now)
     return protocol.HeartbeatReply(
+        resolve=_unaccounted(node, held, now),
         status=desired_status(node),
         heartbeat_seconds=conf().heartbeat_seconds,
         cancel=cancel,
         superseded=superseded,
     )
+
+
+def _unaccounted(node: Node, held: dict[int, int], now: datetime) -> list[protocol.AttemptRef]:
+    """Attempts that the node ought to hold and does not name, if it can be asked in no other way.
+
+    What has been on its way for longer than a push may take has been pushed, if it ever will be.
+    """
+    if not node.push_failures or node.protocol < protocol.RESOLVES_BY_HEARTBEAT:
+        return []
+    before = now - timedelta(seconds=2 * conf().push_timeout_seconds)
+    return missing(node_id=node.pk, incarnation=node.incarnation, held=held, before=before)
 
 
 def desired_status(node: Node) -> protocol.DesiredStatus:
@@ -129,6 +142,7 @@ def registered(node: Node, *, credential: str | None = None) -> protocol.Registe
         lease_seconds=conf().lease_seconds,
         status=desired_status(node),
         credential=credential,
+        protocol=node.protocol,
     )
 
 
@@ -207,7 +221,7 @@ def _take_over(node: Node, message: protocol.Register, is_tutorial: bool) -> Non
     node.queues = message.queues
     node.types = None if message.types is None else msgspec.to_builtins(message.types)
     node.version = message.version
-    node.protocol = message.protocol
+    node.protocol = max(message.protocol, min(message.newest_protocol, protocol.PROTOCOL_VERSION))
     node.is_tutorial = is_tutorial
 
 

@@ -15,7 +15,7 @@ from workers.backoff import Backoff, jittered
 from workers.client import Answer, Unreachable
 from workers.identity import Identity
 from workers.node import Node
-from workers.protocol import HeartbeatReply, Register, Registered
+from workers.protocol import PROTOCOL_VERSION, HeartbeatReply, Register, Registered
 from workers.registry import type_infos
 from workers.reporter import REFUSED_PAUSE_SECONDS, Client
 
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 REGISTER_PATH: Final = "/api/v1/nodes/register"
 HEARTBEAT_PATH: Final = "/api/v1/nodes/heartbeat"
 _FIRST_HEARTBEAT_SECONDS: Final = 5.0
+#: Until the next heartbeat, when it holds something that the dispatcher waits for.
+_SOON_SECONDS: Final = 0.1
 
 _encode = msgspec.json.Encoder().encode
 _decode_registered = msgspec.json.Decoder(Registered).decode
@@ -101,6 +103,7 @@ class Membership:
             queues=self._queues,
             types=type_infos(node.types),
             version=node.version,
+            newest_protocol=PROTOCOL_VERSION,
         )
         sent_at = time.monotonic()
         try:
@@ -121,8 +124,9 @@ class Membership:
         self._is_registered = True
         self._settled()
         logger.info(
-            "registered as %s (node %d) at %s with %d slots", reply.name, reply.node_id, self._url, node.limits.slots
-        )
+            "registered as %s (node %d) at %s with %d slots, protocol %d",
+            reply.name, reply.node_id, self._url, node.limits.slots, node.protocol,
+        )  # fmt: skip
         self._node.completions.ring()
         # Not at once: should the dispatcher answer 409 to every heartbeat, this stays a slow circle.
         return jittered(self._interval)
@@ -163,9 +167,10 @@ class Membership:
         self._node.set_desired(reply.status)
         self._node.cancel(reply.cancel)
         self._node.supersede(reply.superseded)
+        is_awaited = self._node.resolve(reply.resolve)
         # Last: what others have now must not be begun.
         self._renew(sent_at)
-        return jittered(self._interval)
+        return jittered(_SOON_SECONDS if is_awaited else self._interval)
 
     def _renew(self, sent_at: float) -> None:
         """The dispatcher has answered what was sent then: the node's lease is good for its length from then on.

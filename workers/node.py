@@ -117,7 +117,10 @@ class Node:
         self.notes = Notes()
         self.completions = Completions()
         self.push_key = ""
+        self.protocol = 1
         self.desired: DesiredStatus = "run"
+        #: Answers for the next heartbeat.
+        self._resolved: list[Resolved] = []
         self.is_stopping = False
         #: Called once when the dispatcher asks the node to stop.
         self.on_stop_order: Callable[[], None] | None = None
@@ -158,6 +161,7 @@ class Node:
     def registered(self, reply: Registered) -> None:
         """Take in what the dispatcher said at registration."""
         self.push_key = reply.push_key
+        self.protocol = reply.protocol
         self._ledger.memory_seconds = max(_MIN_MEMORY_SECONDS, 2.0 * reply.lease_seconds)
         self.set_desired(reply.status)
 
@@ -314,11 +318,20 @@ class Node:
             answer.result = self.outbox.find(ref.task_id, ref.attempt)
         return answer
 
+    def resolve(self, refs: Iterable[AttemptRef]) -> bool:
+        """Find out where these are, for the next heartbeat; whether others wait to hear of it."""
+        self._resolved = [self._resolve(ref) for ref in refs]
+        for answer in self._resolved:
+            # The reporter brings it: it goes the same way as the heartbeat.
+            answer.result = None
+        return any(answer.state == "tombstoned" for answer in self._resolved)
+
     # What it says of itself
 
     def heartbeat(self) -> Heartbeat:
         """The next heartbeat."""
         return Heartbeat(
+            resolved=self._resolved,
             boot_id=self.boot_id,
             held=self._held(),
             free_slots=0 if self.is_draining else self.pool.num_free,

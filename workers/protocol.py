@@ -1,7 +1,9 @@
-"""The wire contract between dispatcher and worker nodes: JSON over HTTP, version 1.
+"""The wire contract between dispatcher and worker nodes: JSON over HTTP.
 
 Both sides import this module and nothing else of each other. Field names are what travels. Unknown fields are
-ignored, so that a side may add one before the other knows it. No absolute time crosses the wire: durations are in
+ignored, so that a side may add one before the other knows it. A node says which versions it speaks when it registers,
+and is told which one is used: the newest that both speak. Version 2 added ``resolve`` and ``resolved`` to heartbeats.
+No absolute time crosses the wire: durations are in
 seconds (``*_seconds``) or milliseconds (``*_ms``) and mean "ago" or "from now" on the receiver's clock.
 
 node → dispatcher (``Authorization: Bearer <node credential>``)
@@ -23,7 +25,10 @@ from typing import Final, Literal
 
 import msgspec
 
-PROTOCOL_VERSION: Final = 1
+#: The newest version that is spoken here.
+PROTOCOL_VERSION: Final = 2
+#: From this version on, heartbeats resolve attempts.
+RESOLVES_BY_HEARTBEAT: Final = 2
 
 HEADER_ID: Final = "X-Taskdist-Id"
 HEADER_TIMESTAMP: Final = "X-Taskdist-Timestamp"
@@ -98,7 +103,10 @@ class Register(Message):
     queues: list[str] = []
     types: dict[str, TypeInfo] | None = None
     version: str = ""
-    protocol: int = PROTOCOL_VERSION
+    #: The oldest version that the node makes do with. A dispatcher that speaks only older ones refuses it.
+    protocol: int = 1
+    #: The newest version that the node speaks.
+    newest_protocol: int = 1
 
 
 class Registered(Message):
@@ -111,6 +119,8 @@ class Registered(Message):
     lease_seconds: float
     status: DesiredStatus = "run"
     credential: str | None = None
+    #: The version that is used from here on. A dispatcher of version 1 does not say.
+    protocol: int = 1
 
 
 class Held(Message):
@@ -121,6 +131,15 @@ class Held(Message):
     running: bool = False
 
 
+class Resolved(Message):
+    """What the node knows of one attempt."""
+
+    task_id: str
+    attempt: int
+    state: Literal["held", "running", "finished", "tombstoned"]
+    result: TaskResult | None = None
+
+
 class Heartbeat(Message):
     """A node lives, and holds these."""
 
@@ -129,6 +148,8 @@ class Heartbeat(Message):
     free_slots: int = 0
     #: True once the node itself wants no more work (SIGTERM).
     draining: bool = False
+    #: What the node knows of the attempts that the last reply asked for; without results, these are reported.
+    resolved: list[Resolved] = []
 
 
 class HeartbeatReply(Message):
@@ -140,6 +161,8 @@ class HeartbeatReply(Message):
     cancel: list[AttemptRef] = []
     #: No longer this node's: stop the run, report nothing.
     superseded: list[AttemptRef] = []
+    #: As in ``Control``, for a node that cannot be reached; the next heartbeat, sent at once, holds the answer.
+    resolve: list[AttemptRef] = []
 
 
 class TaskError(Message):
@@ -291,15 +314,6 @@ class Control(Message):
     #: "Do you have these?" An attempt the node has never seen is tombstoned: it will refuse it if it still arrives.
     resolve: list[AttemptRef] = []
     status: DesiredStatus | None = None
-
-
-class Resolved(Message):
-    """What the node knows of one attempt."""
-
-    task_id: str
-    attempt: int
-    state: Literal["held", "running", "finished", "tombstoned"]
-    result: TaskResult | None = None
 
 
 class ControlReply(Message):

@@ -28,6 +28,7 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 _INT32_MAX: Final = 2**31 - 1
 _MAX_SLOTS: Final = 10_000
 _MAX_LABELS: Final = 64
+_MAX_PROTOCOL: Final = 1000
 _MAX_NAMES: Final = 2_000
 _MAX_TYPES_BYTES: Final = 1024 * 1024
 _MAX_ITEMS: Final = 20_000
@@ -73,7 +74,8 @@ def check_registration(message: protocol.Register) -> None:
         ("boot_id", text_error(message.boot_id) or _length_error(message.boot_id, 64, least=1)),
         ("slots", "" if 1 <= message.slots <= _MAX_SLOTS else f"must be from 1 to {_MAX_SLOTS}"),
         ("version", text_error(message.version) or _length_error(message.version, 50)),
-        ("protocol", "" if 1 <= message.protocol <= protocol.PROTOCOL_VERSION else "is not spoken here"),
+        ("protocol", _protocol_error(message.protocol)),
+        ("newest_protocol", "" if 1 <= message.newest_protocol <= _MAX_PROTOCOL else f"must be 1 to {_MAX_PROTOCOL}"),
         ("labels", "" if len(message.labels) <= _MAX_LABELS else f"must be at most {_MAX_LABELS}"),
         ("queues", "" if len(message.queues) <= _MAX_NAMES else f"must be at most {_MAX_NAMES}"),
     ]
@@ -108,7 +110,9 @@ def admit(
 def tidy_heartbeat(message: protocol.Heartbeat) -> protocol.Heartbeat:
     """The heartbeat without what cannot be an attempt."""
     _check_count(message.held, "held")
+    _check_count(message.resolved, "resolved")
     message.held = [item for item in message.held if _is_attempt(item.task_id, item.attempt)]
+    message.resolved = [item for item in message.resolved if _is_attempt(item.task_id, item.attempt)]
     return message
 
 
@@ -151,6 +155,11 @@ def _check_count(items: list[Any], name: str) -> None:
 
 def _length_error(text: str, most: int, *, least: int = 0) -> str:
     return "" if least <= len(text) <= most else f"must be {least} to {most} characters long"
+
+
+def _protocol_error(version: int) -> str:
+    newest = protocol.PROTOCOL_VERSION
+    return "" if 1 <= version <= newest else f"is not spoken here: the newest is {newest}; update the dispatcher first"
 
 
 def _address_error(url: str) -> str:

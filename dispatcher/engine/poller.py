@@ -17,10 +17,10 @@ from dispatcher import addresses, credentials, lifecycle, node_output, node_regi
 from dispatcher.clients.node_client import Answer, NodeClient, NotDelivered, OutcomeUnknown
 from dispatcher.conf import conf
 from dispatcher.engine.loop import Loop
-from dispatcher.models import Node, Task
+from dispatcher.models import Node
 from dispatcher.models.statements import Start
 from dispatcher.models.task import parse_task_id
-from dispatcher.states import AttemptOutcome, NodeState
+from dispatcher.states import NodeState
 from workers import protocol
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,6 @@ SETTLE = timedelta(seconds=2)
 MAX_UNANSWERED = 3
 #: Between two passes at the least.
 SHORTEST_PAUSE_SECONDS = 0.5
-#: Attempts asked for in one request.
-MAX_RESOLVE = 1000
 
 #: Nodes that count as gone are asked for this long: they may run what others have by now, or have results.
 ASK_OFFLINE = timedelta(minutes=10)
@@ -129,7 +127,7 @@ class Poller(Loop):
         _mark_running(status.held, node, now)
         held = {number: item.attempt for item in status.held if (number := parse_task_id(item.task_id))}
         superseded, cancel = lifecycle.compare(held, node_id=node.pk) if held else ([], [])
-        unknown = _not_there(node, held, now)
+        unknown = lifecycle.missing(node_id=node.pk, incarnation=node.incarnation, held=held, before=now - SETTLE)
         wanted = node_registry.desired_status(node)
         if not (acks or superseded or cancel or unknown or status.draining != (wanted != "run")):
             return
@@ -137,7 +135,7 @@ class Poller(Loop):
             boot_id=node.boot_id, ack=acks, cancel=cancel, superseded=superseded, resolve=unknown, status=wanted
         )
         reply = node_output.read_items(_body(client.post("/control", _encoder.encode(order))), _replies)
-        _settle(reply.resolved, node, timezone.now())
+        lifecycle.settle(reply.resolved, node_id=node.pk, now=timezone.now())
 
 
 def _prove(node: Node, client: NodeClient) -> None:
@@ -187,45 +185,3 @@ def _mark_running(held: Sequence[protocol.Held], node: Node, now: datetime) -> N
         node_id=node.pk,
         now=now,
     )
-
-
-def _not_there(node: Node, held: dict[int, int], now: datetime) -> list[protocol.AttemptRef]:
-    """Attempts that we believe to be on the node, and of which its status said nothing."""
-    rows = (
-        Task.objects.active()
-        .filter(node_id=node.pk, incarnation=node.incarnation, dispatched_at__lt=now - SETTLE)
-        .values_list("id", "attempt")
-    )
-    missing = [(pk, attempt) for pk, attempt in rows if held.get(pk) != attempt]
-    return [protocol.AttemptRef(task_id=str(pk), attempt=attempt) for pk, attempt in missing[:MAX_RESOLVE]]
-
-
-def _settle(resolved: Sequence[protocol.Resolved], node: Node, now: datetime) -> None:
-    """Act on what the node says of attempts asked for: adopt, record, or offer elsewhere without counting."""
-    results = [item.result for item in resolved if item.state == "finished" and item.result is not None]
-    lifecycle.record_results(results, node_id=node.pk, now=now)
-    _mark_running(
-        [
-            protocol.Held(task_id=item.task_id, attempt=item.attempt, running=True)
-            for item in resolved
-            if item.state == "running"
-        ],
-        node,
-        now,
-    )
-    lifecycle.end(
-        [
-            lifecycle.FailedAttempt(
-                task_id=number, attempt=item.attempt, outcome=AttemptOutcome.RELEASED, error=_NEVER_ARRIVED
-            )
-            for item in resolved
-            if item.state == "tombstoned" and (number := parse_task_id(item.task_id))
-        ],
-        node_id=node.pk,
-        now=now,
-    )
-
-
-_NEVER_ARRIVED = _encoder.encode(
-    {"type": "NotTaken", "message": "the push never reached the node", "traceback": ""}
-).decode()

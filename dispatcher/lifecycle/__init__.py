@@ -10,6 +10,7 @@ from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
 from dispatcher.lifecycle.losing import lose_held_by, lose_overdue, lose_stale
 from dispatcher.lifecycle.notes import note_unmasked
 from dispatcher.lifecycle.reporting import compare, record_report, record_results
+from dispatcher.lifecycle.resolving import missing, settle
 from dispatcher.lifecycle.steering import CancelResult, Pruned, cancel, expire, prune, stage
 from dispatcher.lifecycle.submission import IdempotencyConflict, RetryResult, Submitted, TaskSpec, retry, submit
 from dispatcher.lifecycle.transitions import TRANSITIONS, Transition
@@ -32,11 +33,13 @@ __all__ = [
     "lose_held_by",
     "lose_overdue",
     "lose_stale",
+    "missing",
     "note_unmasked",
     "prune",
     "record_report",
     "record_results",
     "retry",
+    "settle",
     "stage",
     "start",
     "submit",

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from dispatcher import node_output
+from dispatcher import lifecycle, node_output
 from dispatcher.clients.node_client import Answer, NodeClient
 from dispatcher.engine import deliveries, poller
 from dispatcher.models import Node, Task
@@ -40,7 +40,7 @@ def by_status(node: Node, items: list[tuple[Task, bytes]], caller: Caller) -> No
 def by_order(node: Node, items: list[tuple[Task, bytes]], caller: Caller) -> None:
     resolved = [b'{"task_id":"%d","attempt":1,"state":"finished","result":%s}' % (task.pk, raw) for task, raw in items]
     reply = node_output.read_items(b'{"resolved":[%s]}' % b",".join(resolved), poller._replies)
-    poller._settle(reply.resolved, node, timezone.now())
+    lifecycle.settle(reply.resolved, node_id=node.pk, now=timezone.now())
 
 
 def by_push(node: Node, items: list[tuple[Task, bytes]], caller: Caller) -> None:

@@ -10,16 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from workers.protocol import (
-    Heartbeat,
-    HeartbeatReply,
-    Register,
-    Registered,
-    Report,
-    ReportReply,
-    TaskResult,
-    Verdict,
-)
+from workers import protocol
+from workers.protocol import Heartbeat, Register, Report, TaskResult
 
 PUSH_KEY = "a-push-key-of-the-tests-" + "k" * 20
 Found = TypeVar("Found")
@@ -35,15 +27,19 @@ class _QuietServer(ThreadingHTTPServer):
 
 
 class DispatcherDouble:
-    """Listens on a free port of the loopback; everything received is kept, in order."""
+    """Listens on a free port of the loopback; everything received is kept, in order.
 
-    def __init__(self, *, heartbeat_seconds: float = 0.2) -> None:
+    ``wire`` is the version of the contract that it reads and writes, as a module.
+    """
+
+    def __init__(self, *, heartbeat_seconds: float = 0.2, wire: Any = protocol) -> None:
+        self.wire = wire
         self.registers: list[Register] = []
         self.heartbeats: list[Heartbeat] = []
         self.reports: list[Report] = []
         self.tokens: list[str] = []
-        self.heartbeat_reply = HeartbeatReply(heartbeat_seconds=heartbeat_seconds)
-        self.report_reply = ReportReply()
+        self.heartbeat_reply = wire.HeartbeatReply(heartbeat_seconds=heartbeat_seconds)
+        self.report_reply = wire.ReportReply()
         self.credential: str | None = None
         self.verdict = "recorded"
         self.script: Script = lambda path, body: None
@@ -87,18 +83,19 @@ class DispatcherDouble:
             return 200, reply
 
     def _usual(self, path: str, body: bytes) -> Any:
+        wire = self.wire
         if path.endswith("/register"):
-            self.registers.append(msgspec.json.decode(body, type=Register))
-            return Registered(
+            self.registers.append(msgspec.json.decode(body, type=wire.Register))
+            return wire.Registered(
                 node_id=7, name=self.registers[-1].name, push_key=PUSH_KEY, credential=self.credential,
                 heartbeat_seconds=self.heartbeat_reply.heartbeat_seconds, lease_seconds=30.0,
             )  # fmt: skip
         if path.endswith("/heartbeat"):
-            self.heartbeats.append(msgspec.json.decode(body, type=Heartbeat))
+            self.heartbeats.append(msgspec.json.decode(body, type=wire.Heartbeat))
             return self.heartbeat_reply
-        self.reports.append(msgspec.json.decode(body, type=Report))
+        self.reports.append(msgspec.json.decode(body, type=wire.Report))
         verdicts = [
-            Verdict(task_id=result.task_id, attempt=result.attempt, verdict=self.verdict)
+            wire.Verdict(task_id=result.task_id, attempt=result.attempt, verdict=self.verdict)
             for result in self.reports[-1].results
         ]
         return msgspec.structs.replace(self.report_reply, verdicts=verdicts)
