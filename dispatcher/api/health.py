@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -47,8 +48,13 @@ def live(_request: HttpRequest) -> HttpResponse:
 
 @_read_only
 def ready(_request: HttpRequest) -> HttpResponse:
-    """200 if the database answers, its tables are up to date and an engine runs; 503 with what is missing."""
-    looks = {"database": _database_answers, "migrations": _is_migrated, "engine": _engine_runs}
+    """200 if the database answers, its tables are up to date and an engine works; 503 with what is missing."""
+    looks = {
+        "database": _database_answers,
+        "migrations": _is_migrated,
+        "engine": _engine_runs,
+        "engine loops": _engine_works,
+    }
     missing = ""
     for name, look in looks.items():
         try:
@@ -78,4 +84,14 @@ def _is_migrated() -> bool:
 
 
 def _engine_runs() -> bool:
-    return EngineProcess.objects.filter(last_seen_at__gte=timezone.now() - ENGINE_SILENCE).exists()
+    return _engines().exists()
+
+
+def _engine_works() -> bool:
+    """Whether all loops of at least one engine come round: a process that is there may still do nothing."""
+    now = timezone.now()
+    return any(not engine.late_loops(now) for engine in _engines())
+
+
+def _engines() -> QuerySet[EngineProcess]:
+    return EngineProcess.objects.filter(last_seen_at__gte=timezone.now() - ENGINE_SILENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -14,10 +15,14 @@ from typing import ClassVar
 from django.db import close_old_connections, connection, connections
 from django.utils import timezone
 
+from dispatcher import faults
+
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+#: The longest pause while the database is away: work goes on within seconds of its return.
+LONGEST_OUTAGE_PAUSE_SECONDS = 2.0
 
 
 @dataclass
@@ -29,8 +34,12 @@ class LoopHealth:
     #: Errors since the last pass that went well.
     failing: int = 0
     last_error: str = ""
+    #: Whether the last pass failed because the database is away.
+    is_outage: bool = False
     #: Monotonic time of the end of the last pass, good or bad.
     last_pass: float = 0.0
+    #: The same of the last pass that went well; the start counts as one.
+    last_good: float = 0.0
 
 
 class Loop(ABC):
@@ -67,7 +76,7 @@ class Loop(ABC):
         """Start the thread, unless it runs or the loop has been stopped."""
         with self._guard:
             if self._thread is None and not self._stop.is_set():
-                self.health.last_pass = time.monotonic()
+                self.health.last_pass = self.health.last_good = time.monotonic()
                 self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
                 self._thread.start()
 
@@ -105,29 +114,52 @@ class Loop(ABC):
                 self._wake.clear()
                 more = self._pass()
                 if self.health.failing:
-                    self._stop.wait(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (self.health.failing - 1)))
+                    self._stop.wait(pause_after(self.health.failing, is_outage=self.health.is_outage))
                 elif not more:
                     self._wake.wait(self.interval)
         finally:
-            self.close()
+            try:
+                self.close()
+            except Exception as error:  # noqa: BLE001 - told by _tell
+                self._tell(error)
             connections.close_all()
 
     def _pass(self) -> bool:
         health = self.health
         try:
             more = self.run_once(self._clock())
-            health.failing = 0
-            return more
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told by _tell
             health.errors += 1
             health.failing += 1
             health.last_error = f"{type(error).__name__}: {error}"
-            logger.exception("%s: pass failed, trying again", self.name)
+            health.is_outage = faults.outage(error) is not None
+            self._tell(error)
             close_old_connections()
             return False
+        else:
+            if health.failing:
+                logger.info("%s: goes on after %d failed passes", self.name, health.failing)
+            health.failing = 0
+            health.last_good = time.monotonic()
+            return more
         finally:
             health.passes += 1
             health.last_pass = time.monotonic()
             if connection.vendor == "postgresql":
                 # Back to the pool while we wait. On SQLite opening anew costs more than keeping it.
                 connection.close()
+
+    def _tell(self, error: Exception) -> None:
+        """Log a failed pass: a defect with where it was, an outage in a line and ever more seldom while it lasts."""
+        failing = self.health.failing
+        if not (outage := faults.outage(error)):
+            logger.error("%s: pass failed, trying again", self.name, exc_info=error)
+        elif failing & (failing - 1) == 0:
+            logger.warning("%s: the database is away (%s), trying again: %s", self.name, outage.kind, error)
+
+
+def pause_after(failing: int, *, is_outage: bool) -> float:
+    """Seconds to wait after the ``failing``-th failed pass in a row; loops that failed together come back spread."""
+    longest = LONGEST_OUTAGE_PAUSE_SECONDS if is_outage else LONGEST_PAUSE_SECONDS
+    limit: float = min(longest, FIRST_PAUSE_SECONDS * 2 ** min(failing - 1, 10))
+    return limit * random.uniform(0.5, 1.0)

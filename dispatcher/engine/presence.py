@@ -41,7 +41,9 @@ class Presence(Loop):
                 "loops": {
                     loop.name: {
                         "passes": loop.health.passes,
+                        "interval_seconds": loop.interval,
                         "last_pass_seconds_ago": round(moment - loop.health.last_pass, 3),
+                        "last_good_seconds_ago": round(moment - loop.health.last_good, 3),
                         "errors": loop.health.errors,
                         "last_error": redactor().text(loop.health.last_error)[:500],
                     }

@@ -21,8 +21,6 @@ from dispatcher.states import NodeIntent, NodeState
 
 # An engine renews its row every few seconds; after this it is dead or stuck.
 ENGINE_SILENCE = timedelta(seconds=20)
-# No loop that works is silent for so long, except for the pruner, whose passes are prune_seconds apart.
-LATE_SECONDS = 60.0
 
 
 def web(_now: datetime) -> Iterator[Finding]:
@@ -54,8 +52,10 @@ def engines(now: datetime) -> Iterator[Finding]:
         yield fail("engine", seen, "Start it with `make run` (or `manage.py engine`); its log is var/log/engine.log.")
     for engine in alive:
         yield ok("engine", f"process {engine.pid} on {engine.host}, since {engine.started_at:%Y-%m-%d %H:%M:%S} UTC")
+        late = engine.late_loops(now)
         for name, health in sorted(engine.loops.items()):
-            yield _loop(name, health, since_report=(now - engine.last_seen_at).total_seconds())
+            since_report = (now - engine.last_seen_at).total_seconds()
+            yield _loop(name, health, since_report=since_report, is_late=name in late)
 
 
 def alive_engines(now: datetime) -> QuerySet[EngineProcess]:
@@ -77,16 +77,18 @@ def nodes(now: datetime) -> Iterator[Finding]:
         yield _node(node, now)
 
 
-def _loop(name: str, health: dict[str, Any], *, since_report: float) -> Finding:
-    silent = health.get("last_pass_seconds_ago")
+def _loop(name: str, health: dict[str, Any], *, since_report: float, is_late: bool) -> Finding:
+    silent = health.get("last_good_seconds_ago")
     errors = int(health.get("errors", 0))
     label = f"{name} loop"
     if silent is None:
         return warn("engine", f"{label} has not made a pass yet", "Look again in a minute.")
     ago = float(silent) + since_report
-    seen = f"{label}: last pass {ago:.0f} s ago, {errors} errors"
-    if ago > max(LATE_SECONDS, 3 * conf().prune_seconds):
-        return fail("engine", seen, "It is stuck: restart the engine and keep var/log/engine.log.")
+    seen = f"{label}: last good pass {ago:.0f} s ago, {errors} errors"
+    if is_late:
+        last = health.get("last_error") or "none"
+        advice = f"Last error: {last}. Without one it is stuck: restart the engine and keep var/log/engine.log."
+        return fail("engine", seen, advice)
     if errors:
         return warn("engine", seen, f"The last one: {health.get('last_error', '')}. See var/log/engine.log.")
     return ok("engine", seen)

@@ -14,6 +14,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.contrib import auth
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -28,6 +29,7 @@ from dispatcher.live.version import VERSION
 CLOSE_PROTOCOL = 4400
 CLOSE_SIGNED_OUT = 4401
 CLOSE_SLOW = 4408
+CLOSE_UNAVAILABLE = 4503
 
 #: How often it is looked up whether the user is still signed in, in seconds.
 SESSION_CHECK_SECONDS = 30.0
@@ -55,7 +57,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
             await self.close()
             return
         await self.accept()
-        if not await _is_signed_in(self.scope):
+        try:
+            is_signed_in = await _is_signed_in(self.scope)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("live: could not look up a session: %s", error)
+            await self.close(CLOSE_UNAVAILABLE)
+            return
+        if not is_signed_in:
             # After it is accepted: only so does the page learn why, and goes to the login instead of trying again.
             await self.close(CLOSE_SIGNED_OUT)
             return
@@ -129,8 +137,14 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
                 await self.close(CLOSE_SLOW)
                 return
             if time.monotonic() - checked >= SESSION_CHECK_SECONDS:
+                try:
+                    is_signed_in = await _is_signed_in(self.scope)
+                except Exception:
+                    # The database is away, and nothing is sent either: ask again in a moment.
+                    logger.warning("live: could not look up a session, trying again", exc_info=True)
+                    continue
                 checked = time.monotonic()
-                if not await _is_signed_in(self.scope):
+                if not is_signed_in:
                     await self.close(CLOSE_SIGNED_OUT)
                     return
 

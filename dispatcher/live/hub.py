@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
+from dispatcher import faults
 from dispatcher.live.channel import Channel
 from dispatcher.live.deltas import Document
 from dispatcher.live.messages import MAX_HZ, Error, Gone, encode
@@ -179,6 +180,7 @@ class _Reader:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._tailer: Tailer | None = None
+        self._is_cut_off = False
 
     def run(self, channels: Sequence[Channel]) -> _Outcome:
         """Read the news, then every document that they concern or that is due by its age."""
@@ -187,13 +189,25 @@ class _Reader:
             news = self._news(details=any(channel.topic.wants_details for channel in channels))
             reads = PassReads(self._clock())
             readings = [self._read(channel, reads) for channel in channels if _is_due(channel, news)]
-        except Exception:
-            logger.exception("live: the feed could not be read, trying again")
+        except Exception as error:  # noqa: BLE001 - told by _tell
+            self._tell(error)
             self._tailer = None
-            readings = [_Reading(channel, None, is_failed=True) for channel in channels]
+            # While the database is away viewers keep what they have, new ones wait: a new tailer reads everything.
+            told = [] if _is_away(error) else [_Reading(channel, None, is_failed=True) for channel in channels]
+            # As if it had been expensive: the next pass comes after the longest pause.
+            return _Outcome(told, LONGEST_PAUSE_SECONDS)
         finally:
             close_old_connections()
+        self._is_cut_off = False
         return _Outcome(readings, time.thread_time() - started)
+
+    def _tell(self, error: Exception) -> None:
+        """Log it: each time with where it was, or once in a line if the database is away."""
+        if not _is_away(error):
+            logger.error("live: the feed could not be read, trying again", exc_info=error)
+        elif not self._is_cut_off:
+            self._is_cut_off = True
+            logger.warning("live: the database is away, trying again: %s", error)
 
     def _news(self, *, details: bool) -> News:
         # Before any document is read: what is committed after that is news of the next pass.
@@ -204,12 +218,20 @@ class _Reader:
         channel.is_dirty, channel.read_at = False, time.monotonic()
         try:
             document = channel.topic.read(reads)
-        except Exception:
+        except Exception as error:
+            if _is_away(error):
+                raise
             logger.exception("live: could not read %s", channel.topic.name)
             channel.is_failing = True
             return _Reading(channel, None, is_failed=True)
         channel.is_failing = False
         return _Reading(channel, document)
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether nothing at all can be read: a single slow topic is no such case."""
+    outage = faults.outage(error)
+    return outage is not None and outage.kind == faults.UNREACHABLE.kind
 
 
 def _is_looked_at(seats: Iterable[Seat]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -79,6 +81,11 @@ class Node(models.Model):
         return float(min(declared, conf().max_timeout_seconds))
 
 
+#: A loop of an engine is late after so many of its intervals, and not before so many seconds.
+LATE_INTERVALS = 10.0
+LATE_SECONDS = 15.0
+
+
 class EngineProcess(models.Model):
     """A running engine, for ``doctor``, health checks and dividing nodes among engines. It renews its own row."""
 
@@ -87,8 +94,19 @@ class EngineProcess(models.Model):
     pid = models.IntegerField()
     started_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
-    #: {loop name: {"passes": n, "last_pass_seconds_ago": s, "errors": n, "last_error": text}}
+    #: {loop name: {"passes": n, "interval_seconds": s, "last_pass_seconds_ago": s, "last_good_seconds_ago": s,
+    #: "errors": n, "last_error": text}}
     loops = models.JSONField(default=dict)
+
+    def late_loops(self, now: datetime) -> list[str]:
+        """Names of the loops that have not finished a pass for ten times their interval, and ``LATE_SECONDS``."""
+        since = (now - self.last_seen_at).total_seconds()
+        return sorted(
+            name
+            for name, told in self.loops.items()
+            if told.get("last_good_seconds_ago", 0.0) + since
+            > max(LATE_SECONDS, LATE_INTERVALS * told.get("interval_seconds", 0.0))
+        )
 
 
 class SchedulerMemory(models.Model):

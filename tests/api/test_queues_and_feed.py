@@ -176,6 +176,21 @@ class TestHealth:
         answer = nobody.read("/readyz")
         assert (answer.status, answer.json["missing"]) == (503, "engine")
 
+    def test_not_ready_while_a_loop_of_the_only_engine_does_not_come_round(self, nobody: Caller) -> None:
+        make_engine(now=now())
+        EngineProcess.objects.update(
+            loops={
+                "assigner": {"interval_seconds": 1.0, "last_good_seconds_ago": 3.0},
+                "sweeper": {"interval_seconds": 2.0, "last_good_seconds_ago": 21.0},
+                "pruner": {"interval_seconds": 60.0, "last_good_seconds_ago": 500.0},
+            }
+        )
+        answer = nobody.read("/readyz")
+        assert (answer.status, answer.json["missing"]) == (503, "engine loops")
+        assert EngineProcess.objects.get().late_loops(now()) == ["sweeper"]
+        make_engine("engine-2", now=now())
+        assert nobody.read("/readyz").status == 200
+
     def test_not_ready_without_a_database(self, nobody: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
         def gone() -> bool:
             raise DatabaseError

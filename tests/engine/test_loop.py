@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import datetime
 
 import pytest
+from django.db import OperationalError
 
-from dispatcher.engine.loop import Loop
+from dispatcher.engine.loop import LONGEST_OUTAGE_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Loop, pause_after
 from dispatcher.engine.supervisor import Engine
 from tests.launch.programs import eventually
 
@@ -68,6 +70,42 @@ def test_a_failed_pass_is_told_and_tried_again() -> None:
     assert loop.health.errors == 1
     assert loop.health.last_error == "ValueError: no"
     assert loop.health.failing == 0
+
+
+def test_an_outage_of_the_database_is_told_in_a_line_and_passes_go_on_after_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = Counting(OperationalError("gone"), OperationalError("gone"), False, interval=0.01)
+    with caplog.at_level(logging.INFO, "dispatcher.engine.loop"):
+        loop.start()
+        assert eventually(lambda: loop.health.passes > 3, seconds=PATIENCE_SECONDS)
+        assert loop.stop(timeout=PATIENCE_SECONDS)
+    assert loop.health.failing == 0
+    assert "the database is away (unreachable)" in caplog.text
+    assert "goes on after 2 failed passes" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_loop_that_cannot_give_back_what_it_holds_ends_all_the_same() -> None:
+    class Clinging(Counting):
+        def close(self) -> None:
+            super().close()
+            raise OperationalError("gone")
+
+    loop = Clinging()
+    loop.start()
+    assert loop.passed.acquire(timeout=PATIENCE_SECONDS)
+    assert loop.stop(timeout=PATIENCE_SECONDS)
+
+
+def test_pauses_grow_are_spread_and_stay_short_while_the_database_is_away() -> None:
+    away = [[pause_after(n, is_outage=True) for _ in range(200)] for n in range(1, 40)]
+    defect = [[pause_after(n, is_outage=False) for _ in range(200)] for n in range(1, 40)]
+    assert max(map(max, away)) <= LONGEST_OUTAGE_PAUSE_SECONDS
+    assert max(map(max, defect)) <= LONGEST_PAUSE_SECONDS
+    assert 0.25 <= min(away[0]) < max(away[0]) <= 0.5
+    assert min(defect[-1]) >= LONGEST_PAUSE_SECONDS / 2
+    assert max(away[-1]) - min(away[-1]) > LONGEST_OUTAGE_PAUSE_SECONDS / 4
 
 
 def test_stop_before_start_is_not_lost() -> None:

@@ -162,12 +162,12 @@ def test_no_engine_is_a_failure_and_a_dead_one_too() -> None:
 
 
 @pytest.mark.django_db
-def test_loops_are_judged_by_their_last_pass() -> None:
+def test_loops_are_judged_by_their_last_good_pass() -> None:
     make_engine(
         loops={
-            "assigner": {"passes": 9, "last_pass_seconds_ago": 0.4, "errors": 0},
-            "poller": {"passes": 9, "last_pass_seconds_ago": 0.4, "errors": 2, "last_error": "it broke"},
-            "sweeper": {"passes": 9, "last_pass_seconds_ago": 4000, "errors": 0},
+            "assigner": {"passes": 9, "interval_seconds": 1, "last_good_seconds_ago": 0.4, "errors": 0},
+            "poller": {"passes": 9, "last_good_seconds_ago": 0.4, "errors": 2, "last_error": "it broke"},
+            "sweeper": {"passes": 9, "interval_seconds": 2, "last_good_seconds_ago": 4000, "errors": 0},
         }
     )
     engine, assigner, poller, sweeper = look(life_looks.engines)
