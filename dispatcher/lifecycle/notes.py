@@ -13,6 +13,7 @@ from dispatcher.events import TasksLogged, TasksProgressed, TaskUnmasked
 from dispatcher.models import Attempt, Change, LogChunk, Task, TaskProgress
 from dispatcher.models.attempt import MAX_PROGRESS_CHARS
 from dispatcher.models.task import parse_task_id
+from dispatcher.states import AttemptOutcome
 from workers import protocol
 
 #: The oldest that a line may claim to be, in milliseconds; some thirty years.
@@ -57,7 +58,9 @@ def _ended(named: set[_Key], node_id: int) -> set[_Key]:
     if not named:
         return set()
     ids = {task_id for task_id, _ in named}
-    return named & set(Attempt.objects.filter(task_id__in=ids, node_id=node_id).values_list("task_id", "number"))
+    # Refused results are on record as well: a node that made one up must not thereby get to speak.
+    ended = Attempt.objects.filter(task_id__in=ids, node_id=node_id).exclude(outcome=AttemptOutcome.SUPERSEDED)
+    return named & set(ended.values_list("task_id", "number"))
 
 
 def _record_progress(items: Sequence[protocol.Progress], now: datetime) -> None:

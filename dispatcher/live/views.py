@@ -43,7 +43,9 @@ def _topic(request: HttpRequest) -> Topic:
         return parse_topic(name, None)
     ids = [text for text in request.GET.get("ids", "").split(",") if text]
     limit = request.GET.get("limit") or "100"
-    if len(ids) > MAX_LIMIT or not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MAX_LIMIT):
+    # Python refuses to read thousands of digits.
+    is_number = limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_LIMIT))
+    if len(ids) > MAX_LIMIT or not (is_number and 1 <= int(limit) <= MAX_LIMIT):
         raise TopicError("bad_params", f"limit and the number of ids must be from 1 to {MAX_LIMIT}")
     filters = {key: ",".join(request.GET.getlist(key)) for key in others}
     return parse_topic(name, TasksParams(filters, ids, request.GET.get("after") or None, int(limit)))
