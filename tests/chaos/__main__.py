@@ -63,6 +63,7 @@ def torment(rig: Rig, *, seed: int, minutes: float) -> Verdict:
         Journal(rig.folder / "client.jsonl"),
         port=rig.proxies["client"].port,
         token=rig.token,
+        nodes=rig.nodes,
         count=round(TASKS_PER_MINUTE * minutes),
         seconds=seconds,
         seed=seed,

@@ -20,15 +20,20 @@ GIVE_UP_SHARE = 0.02
 CANCEL_SHARE = 0.03
 FAILING_SHARE = 0.03
 CHILD_SHARE = 0.05
+#: Tasks that only one node may run: their next attempt is on the node that still knows the one before.
+BOUND_SHARE = 0.1
 
 
 class Client:
     """Submits ``count`` tasks within ``seconds``, from a thread; ``is_done`` once all are answered for."""
 
-    def __init__(self, journal: Journal, *, port: int, token: str, count: int, seconds: float, seed: int) -> None:
+    def __init__(
+        self, journal: Journal, *, port: int, token: str, nodes: list[str], count: int, seconds: float, seed: int
+    ) -> None:
         self._journal = journal
         self._port = port
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._nodes = nodes
         self._count = count
         self._seconds = seconds
         self._random = random.Random(f"client {seed}")
@@ -71,7 +76,9 @@ class Client:
         draw = self._random.random()
         key = f"{self._random.getrandbits(64):016x}"
         fails = self._random.choice((1, 2)) if self._random.random() < FAILING_SHARE else 0
+        is_bound = self._random.random() < BOUND_SHARE
         return {
+            "labels": {"at": self._random.choice(self._nodes)} if is_bound else {},
             "type": "chaos.child" if draw < CHILD_SHARE else "chaos.work",
             "payload": {"nonce": key, "ms": self._random.randint(20, 200), "fails": fails},
             "idempotency_key": key,

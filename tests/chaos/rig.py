@@ -127,6 +127,7 @@ class Rig:
             "--dispatcher", f"http://127.0.0.1:{from_node.port}", "--name", name, "--slots", str(self.slots),
             "--port", str(port), "--advertise-url", f"http://127.0.0.1:{to_node.port}",
             "--state-dir", str(self.folder / "nodes" / name), "--import", "tests.chaos.handlers",
+            "--label", f"at={name}",
         ]  # fmt: skip
         self.keeper.add(
             name,
