@@ -105,6 +105,14 @@ class _Connection:
         del self._buffer[:length]
         return request, minor == 1 and headers.get("connection", "").lower() != "close"
 
+    def has_hung_up(self) -> bool:
+        """Whether the peer has closed the connection: nobody waits for the answer."""
+        try:
+            self.socket.settimeout(0.0)
+            return not self._buffer and not self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+
     def send(self, response: Response, *, keep: bool) -> None:
         try:
             phrase = HTTPStatus(response.status).phrase
@@ -266,6 +274,11 @@ class HttpServer:
         if read is None:
             return False
         request, keep = read
+        if connection.has_hung_up():
+            # It lay in the kernel while this node was frozen, say. The dispatcher has long called it unanswered and may
+            # have given its tasks to others.
+            logger.info("%s %s is not answered: who sent it has hung up", request.method, request.path)
+            return False
         response = self._handle(request)
         connection.is_trusted = connection.is_trusted or response.is_trusted
         keep = keep and not self._is_closed

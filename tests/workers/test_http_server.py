@@ -183,3 +183,20 @@ def test_close_does_not_wait_for_ever() -> None:
         server.close()
         assert busy.recv(10) == b""
         leave.set()
+
+
+def test_a_request_whose_sender_has_hung_up_is_not_carried_out(seen: list[Request]) -> None:
+    def handle(request: Request) -> Response:
+        seen.append(request)
+        return Response(200, b"")
+
+    # Not started yet: it lies in the kernel, as with a node that is frozen.
+    server = HttpServer(handle, host="127.0.0.1", port=0, max_body=1000)
+    with connect(server) as gone:
+        gone.sendall(b"POST /late HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi")
+    with connect(server) as waiting:
+        waiting.sendall(b"POST /in-time HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi")
+        server.start()
+        assert answer(waiting)[0] == 200
+    server.close()
+    assert [request.path for request in seen] == ["/in-time"]
