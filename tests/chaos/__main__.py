@@ -16,12 +16,13 @@ from typing import NoReturn
 import psycopg
 
 from tests.architecture.sources import ROOT
-from tests.chaos import evidence, records
+from tests.chaos import evidence, records, scenarios
 from tests.chaos.checker import Breach, Verdict, check
 from tests.chaos.client import Client
 from tests.chaos.journal import Journal
 from tests.chaos.nemesis import Nemesis, plan
 from tests.chaos.rig import Rig
+from tests.chaos.scenarios.stage import Figure, Stage
 
 TASKS_PER_MINUTE = 2000
 SAY_EVERY_SECONDS = 10.0
@@ -37,11 +38,28 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _leave)
     folder = Path(options.out) if options.out else ROOT / "var" / "chaos" / _name(options)
-    say(f"seed {options.seed}, {options.db}, {options.minutes:g} min, commit {_commit()}; journals in {folder}")
+    what = options.scenario or f"{options.minutes:g} min"
+    say(f"seed {options.seed}, {options.db}, {what}, commit {_commit()}; journals in {folder}")
+    if options.scenario:
+        return _play(options, folder)
     with Rig(folder, postgres=options.db == "postgres") as rig:
         verdict = torment(rig, seed=options.seed, minutes=options.minutes)
     say(verdict.line)
     return 0 if verdict.is_good else 1
+
+
+def _play(options: argparse.Namespace, folder: Path) -> int:
+    """One scenario: its figures beside what is required of them."""
+    module = scenarios.scenario(options.scenario)
+    if options.db == "sqlite" and options.scenario in scenarios.POSTGRES_ONLY:
+        raise SystemExit(f"{options.scenario} is about PostgreSQL")
+    settings, slots = getattr(module, "SETTINGS", {}), getattr(module, "SLOTS", 4)
+    with Rig(folder, postgres=options.db == "postgres", slots=slots, settings=settings) as rig:
+        figures: list[Figure] = module.run(Stage(rig, options.scale))
+    for figure in figures:
+        mark = "ok " if figure.is_good else "BAD"
+        say(f"{options.scenario} {mark} {figure.what}: {figure.measured} (required: {figure.required})")
+    return 0 if all(figure.is_good for figure in figures) else 1
 
 
 def _options() -> argparse.Namespace:
@@ -49,6 +67,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=5.0, help="how long things go wrong (default: 5)")
     parser.add_argument("--db", choices=("sqlite", "postgres"), default="postgres", help="(default: postgres)")
     parser.add_argument("--seed", type=int, default=None, help="repeats the faults of an earlier run (default: any)")
+    parser.add_argument(
+        "--scenario", choices=scenarios.NAMES, help="one fault at a time instead, with a figure to reach"
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="do so many times as much in a scenario (default: 1)")
     parser.add_argument("--out", help="a new folder for journals and logs (default: one below var/chaos)")
     options = parser.parse_args()
     if options.seed is None:

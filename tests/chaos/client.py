@@ -19,9 +19,12 @@ GIVE_UP_SHARE = 0.02
 #: Of single tasks: asked to be cancelled right after they were acknowledged.
 CANCEL_SHARE = 0.03
 FAILING_SHARE = 0.03
+SHORT_MS = (20, 200)
 CHILD_SHARE = 0.05
-#: Tasks that only one node may run: their next attempt is on the node that still knows the one before.
+#: Tasks that only one node may run, and that take longer: their next attempt runs on the node that still knows the one
+#: before, when its late result arrives.
 BOUND_SHARE = 0.1
+BOUND_MS = (500, 1500)
 
 
 class Client:
@@ -77,10 +80,11 @@ class Client:
         key = f"{self._random.getrandbits(64):016x}"
         fails = self._random.choice((1, 2)) if self._random.random() < FAILING_SHARE else 0
         is_bound = self._random.random() < BOUND_SHARE
+        length = self._random.randint(*(BOUND_MS if is_bound else SHORT_MS))
         return {
             "labels": {"at": self._random.choice(self._nodes)} if is_bound else {},
             "type": "chaos.child" if draw < CHILD_SHARE else "chaos.work",
-            "payload": {"nonce": key, "ms": self._random.randint(20, 200), "fails": fails},
+            "payload": {"nonce": key, "ms": length, "fails": fails},
             "idempotency_key": key,
             "max_attempts": 8,
             "backoff_seconds": 0.5,

@@ -87,14 +87,18 @@ class Evidence:
 
 def gather(folder: Path, records: Records, **more: Any) -> Evidence:
     """The evidence of a run whose journals are in ``folder``."""
-    lines = [line for path in sorted(folder.glob("runs-*.jsonl")) for line in journal.read(path)]
     return Evidence(
         client=journal.read(folder / "client.jsonl"),
-        runs=pair(lines),
+        runs=read_runs(folder),
         rig=journal.read(folder / "rig.jsonl"),
         records=records,
         **more,
     )
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """What the handlers wrote down so far."""
+    return pair([line for path in sorted(folder.glob("runs-*.jsonl")) for line in journal.read(path)])
 
 
 def pair(lines: list[Line]) -> list[Run]:

@@ -109,10 +109,15 @@ def read(database: str) -> Records:
     )
 
 
+def nonce(payload: str) -> str:
+    """What marks a task of the rig, from its payload's JSON."""
+    found = json.loads(payload)
+    return str(found.get("nonce", "")) if isinstance(found, dict) else ""
+
+
 def _task(row: tuple[Any, ...], nodes: dict[int, str]) -> TaskRow:
-    payload, result = json.loads(row[7]), json.loads(row[8]) if row[8] else None
-    nonce = payload.get("nonce", "") if isinstance(payload, dict) else ""
-    return TaskRow(*row[:6], nodes.get(row[6]), nonce, result, json.loads(row[9]) if row[9] else None)
+    result = json.loads(row[8]) if row[8] else None
+    return TaskRow(*row[:6], nodes.get(row[6]), nonce(row[7]), result, json.loads(row[9]) if row[9] else None)
 
 
 def _posix(at: datetime | str) -> float:

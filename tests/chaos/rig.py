@@ -59,6 +59,8 @@ class Rig:
         self.proxies: dict[str, Proxy] = {}
         self.web_port = free_port()
         self.token = ""
+        #: The nodes' own credentials, by name.
+        self.tokens: dict[str, str] = {}
         self._pause = threading.Event()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TASKDIST_")}
         self.environment = {
@@ -99,16 +101,17 @@ class Rig:
         )
         self.token = self.manage("node_token", "api", "admin")
         with ThreadPoolExecutor(2) as pool:
-            tokens = list(pool.map(lambda name: self.manage("node_token", "create", name), self.nodes))
+            made = pool.map(lambda name: self.manage("node_token", "create", name), self.nodes)
+            self.tokens = dict(zip(self.nodes, made, strict=True))
         self._loop = ProxyLoop()
         self._add_proxy("client", self.web_port)
         web = ["-m", "daphne", "--bind", "127.0.0.1", "--port", str(self.web_port), "--verbosity", "0"]
         self.keeper.add("web", [sys.executable, *web, "taskdist_site.asgi:application"], self.environment)
         for name in self.engines:
             self.keeper.add(name, [sys.executable, "manage.py", "engine"], self.environment)
-        for name, token in zip(self.nodes, tokens, strict=True):
+        for name, token in self.tokens.items():
             self._add_worker(name, token)
-        if not self.wait_until(self._is_up, seconds=START_SECONDS):
+        if not self.wait_until(self.is_up, seconds=START_SECONDS):
             raise RuntimeError(f"the rig did not start; its logs are in {self.folder / 'log'}")
 
     def _add_proxy(self, name: str, target: int) -> Proxy:
@@ -135,7 +138,8 @@ class Rig:
             {**seen, "TASKDIST_TOKEN": token, "CHAOS_NODE": name},
         )
 
-    def _is_up(self) -> bool:
+    def is_up(self) -> bool:
+        """Whether the web tier answers and says that all nodes are online."""
         try:
             nodes = self.ask("/api/v1/nodes")["nodes"]
         except (OSError, http.client.HTTPException, ValueError, KeyError):

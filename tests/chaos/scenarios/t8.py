@@ -1,0 +1,26 @@
+"""T8: all nodes are cut off at once for nearly two leases: more likely the network than five deaths."""
+
+from __future__ import annotations
+
+from tests.chaos.rig import LEASE_SECONDS
+from tests.chaos.scenarios.stage import Figure, Stage, exactly, verdict_figures
+
+
+def run(stage: Stage) -> list[Figure]:
+    """Full slots, a partition, and its end before the hold is over."""
+    rig = stage.rig
+    count = len(rig.nodes) * rig.slots
+    stage.submit(count, ms=2 * LEASE_SECONDS * 1000 + 3000, timeout_seconds=60)
+    stage.until(lambda: len(stage.gather_runs()) >= count, seconds=20)
+    for node in rig.nodes:
+        stage.strike("partition", node, 2 * LEASE_SECONDS - 0.7, "blackhole")
+    stage.until_ended()
+    found, verdict = stage.judge()
+    held = [change for change in found.records.changes if change.kind == "pool.held"]
+    # Each engine watches, and each tells.
+    return [
+        exactly("attempts given up", 0, sum(row.outcome == "lost" for row in found.records.attempts)),
+        exactly("alerts, one of each engine", len(rig.engines), len(held)),
+        exactly("tasks that succeeded", count, verdict.figures["succeeded"]),
+        *verdict_figures(verdict),
+    ]
