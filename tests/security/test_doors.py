@@ -316,3 +316,21 @@ def test_a43_a_token_of_someone_who_was_switched_off_opens_nothing() -> None:
     user.is_active = False
     user.save()
     assert caller.read(TASKS).status == 401
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html", "text/html,application/xhtml+xml", "application/xml", "*/*", "x/y", ""]
+)
+def test_a20_the_api_speaks_json_whatever_a_browser_would_like(operator: Caller, nobody: Caller, accept: str) -> None:
+    for caller in (operator, nobody):
+        for path in (TASKS, f"{TASKS}/999", "/api/v1/<script>alert(1)</script>", f"{TASKS}?x=<script>", "/healthz"):
+            answer = Answer(caller.get(path, HTTP_ACCEPT=accept))
+            assert answer.type in ("application/json", "application/problem+json")
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a20_error_pages_repeat_nothing_as_markup() -> None:
+    browser = browser_of()
+    for path in ("/<script>alert(1)</script>/", "/tasks/?state=<script>alert(1)</script>", "/nodes/<script>/",
+                 "/login/?next=<script>alert(1)</script>", "/tasks/?<script>=1"):  # fmt: skip
+        assert b"<script>" not in browser.get(path).content
