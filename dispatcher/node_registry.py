@@ -250,7 +250,7 @@ def _want(
 
 def _is_set_aside(node: Node, now: datetime) -> bool:
     """Whether a node that is wanted gets no work for what it did: there is something to forgive."""
-    return node.breaker != BreakerState.CLOSED or (node.held_until is not None and node.held_until > now)
+    return node.breaker != BreakerState.CLOSED or node.push_failures > 0 or node.held_seconds(now) > 0
 
 
 def _detect(

@@ -70,7 +70,7 @@ def snapshot(
     return Snapshot(
         now=moment,
         lanes=[lane_view(lane) for lane in lanes.values()],
-        nodes=[_node_view(node, in_flight.get(node.pk, {}), experience, moment) for node in pool.nodes],
+        nodes=[_node_view(node, in_flight.get(node.pk, {}), experience, now) for node in pool.nodes],
         queues=pool.queues,
         records=experience.records(),
         memory=memory,
@@ -112,7 +112,8 @@ def with_heads(facts: Snapshot, heads: Mapping[int, list[TaskHead]]) -> Snapshot
     return replace(facts, nodes=[replace(node, suspects=suspects.get(node.id, 0)) for node in facts.nodes])
 
 
-def _node_view(node: Node, in_flight: Mapping[int, int], experience: Experience, now: float) -> NodeView:
+def _node_view(node: Node, in_flight: Mapping[int, int], experience: Experience, now: datetime) -> NodeView:
+    moment = now.timestamp()
     return NodeView(
         id=node.pk,
         name=node.name,
@@ -120,14 +121,14 @@ def _node_view(node: Node, in_flight: Mapping[int, int], experience: Experience,
         state=NodeState(node.state),
         intent=NodeIntent(node.intent),
         draining=node.draining,
-        not_before=node.held_until.timestamp() if node.held_until else 0.0,
+        not_before=moment + held if (held := node.held_seconds(now)) else 0.0,
         # A node written to the tutorial can only be tried with a task.
         is_unproven=node.push_failures > 0 and not node.is_tutorial,
         labels=node.labels,
         queues=frozenset(node.queues),
         types=None if node.types is None else frozenset(node.types),
         in_flight=in_flight,
-        breaker=experience.breaker_state(node.pk, now),
+        breaker=experience.breaker_state(node.pk, moment),
         breaker_until=experience.breaker(node.pk).open_until,
         single_push=node.is_tutorial,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import logging
 import queue
 import socket
 import ssl
@@ -15,15 +16,24 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from dispatcher import addresses
 from dispatcher.clients.signing import signed_headers
 from dispatcher.clients.timed_socket import TimedSocket
 from dispatcher.conf import conf
 
+#: A clock of a node that differs by less is not why it refused us.
+CLOCK_TOLERANCE_SECONDS = 60.0
+#: Nor do we sign for any time that a node may name: what is signed for a time to come could be kept until then.
+MAX_AHEAD_SECONDS = 7 * 86400.0
 #: Names looked up at the same time. A resolver that hangs keeps these busy, not those who wait for it.
 MAX_LOOK_UPS = 8
 _resolving = threading.BoundedSemaphore(MAX_LOOK_UPS)
+
+
+logger = logging.getLogger(__name__)
 
 
 class NotDelivered(Exception):
@@ -53,6 +63,8 @@ class NodeClient:
         self.url = url
         self._key = key
         self._address = addresses.parse(url)
+        #: How many seconds the node's clock is ahead of ours, as far as it matters.
+        self._ahead = 0.0
         self._connection: http.client.HTTPConnection | None = None
         self._socket: TimedSocket | None = None
 
@@ -76,8 +88,28 @@ class NodeClient:
 
     def _ask(self, method: str, path: str, body: bytes) -> Answer:
         deadline = time.monotonic() + conf().push_timeout_seconds
+        answer = self._exchange(method, path, body, deadline)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._set_clock(answer):
+            # Refused for its time: nothing was done. With the node's own time it may be taken.
+            answer = self._exchange(method, path, body, deadline)
+        return answer
+
+    def _set_clock(self, answer: Answer) -> bool:
+        """Go by the node's clock from now on, if that is what it refused us for; whether it is."""
+        try:
+            told = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return False
+        ahead = told - time.time()
+        is_reason = abs(ahead - self._ahead) > CLOCK_TOLERANCE_SECONDS and abs(ahead) <= MAX_AHEAD_SECONDS
+        if is_reason:
+            logger.warning("the clock of the node at %s differs from ours by %.0f s", self.url, ahead)
+            self._ahead = ahead
+        return is_reason
+
+    def _exchange(self, method: str, path: str, body: bytes, deadline: float) -> Answer:
         full_path = self._address.path + path
-        headers = signed_headers(self._key, method=method, path=full_path, body=body)
+        headers = signed_headers(self._key, method=method, path=full_path, body=body, ahead=self._ahead)
         connection, timed = self._connect(deadline)
         timed.expire_at(deadline)
         try:

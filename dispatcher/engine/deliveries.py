@@ -17,13 +17,14 @@ import msgspec
 
 from dispatcher import lifecycle, node_output
 from dispatcher.clients.node_client import Answer
+from dispatcher.models.node import LONGEST_PAUSE
 from dispatcher.models.statements import Claimed, Start
 from dispatcher.states import AttemptOutcome
 from workers import protocol
 
 #: Bounds of a pause that a node may ask for, in seconds.
 MIN_PAUSE_SECONDS = 0.1
-MAX_PAUSE_SECONDS = 60.0
+MAX_PAUSE_SECONDS = LONGEST_PAUSE.total_seconds()
 #: A refused signature will not get better by itself soon.
 CREDENTIAL_PAUSE_SECONDS = 30.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
@@ -65,6 +66,8 @@ class Poller(Loop):
         self._clients: dict[int, NodeClient] = {}
         #: Nodes that are being asked, or wait for a thread.
         self._asked: set[int] = set()
+        #: When a node last answered, in monotonic seconds.
+        self._answered: dict[int, float] = {}
         #: Times in a row that a node did not answer.
         self._unanswered: dict[int, int] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="poll")
@@ -83,6 +86,11 @@ class Poller(Loop):
         self.interval = _pause(fresh, now)
         return False
 
+    def is_answering(self, node_id: int) -> bool:
+        """Whether the node answered within the time in which it would have been given up. Safe from other threads."""
+        answered = self._answered.get(node_id)
+        return answered is not None and time.monotonic() - answered < conf().lease_seconds
+
     def close(self) -> None:
         """Wait for the requests in flight."""
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -95,6 +103,7 @@ class Poller(Loop):
             status = node_output.read_items(_body(client.get("/status")), _statuses)
             self._unanswered.pop(node.pk, None)
             if status.boot_id == node.boot_id:
+                self._answered[node.pk] = time.monotonic()
                 self._reconcile(node, client, status)
                 _prove(node, client)
         except _NO_STATUS as error:
@@ -154,12 +163,12 @@ def _prove(node: Node, client: NodeClient) -> None:
 
 
 def _is_held(node: Node, now: datetime) -> bool:
-    return node.held_until is not None and node.held_until > now
+    return node.held_seconds(now) > 0
 
 
 def _pause(nodes: Sequence[Node], now: datetime) -> float:
     """Seconds until the next pass: sooner if a node in trouble is to be tried again before."""
-    waiting = [(node.held_until - now).total_seconds() for node in nodes if node.push_failures and node.held_until]
+    waiting = [node.held_seconds(now) for node in nodes if node.push_failures]
     return min([conf().poll_seconds, *(max(SHORTEST_PAUSE_SECONDS, seconds) for seconds in waiting if seconds > 0)])
 
 

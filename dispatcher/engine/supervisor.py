@@ -42,7 +42,7 @@ class Engine:
             Stager(),
             pusher,
             poller,
-            Sweeper(),
+            Sweeper(is_answering=poller.is_answering),
             Rollup(),
             Pruner(),
         ]

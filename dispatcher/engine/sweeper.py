@@ -27,10 +27,15 @@ class Sweeper(Loop):
 
     name = "sweeper"
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """``monotonic`` tells a pause of our own from silence of the nodes."""
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        is_answering: Callable[[int], bool] = lambda _node_id: False,
+    ) -> None:
+        """``monotonic`` tells a pause of our own from silence of nodes, ``is_answering`` an outage of the intake."""
         super().__init__(interval=conf().sweep_seconds, clock=database_now)
         self._monotonic = monotonic
+        self._is_answering = is_answering
         self._memory: health.HealthMemory | None = None
         self._is_holding = False
 
@@ -45,7 +50,7 @@ class Sweeper(Loop):
         settings = conf()
         nodes = [node for node in Node.objects.exclude(boot_id="") if node.last_seen_at and node.lease_expires_at]
         verdict = health.sweep(
-            [_pulse(node) for node in nodes],
+            [_pulse(node, is_answering=self._is_answering(node.pk)) for node in nodes],
             now=now.timestamp(),
             monotonic=self._monotonic(),
             memory=self._memory,
@@ -58,7 +63,9 @@ class Sweeper(Loop):
         )
         self._memory = verdict.memory
         if verdict.is_resumed:
-            node_registry.extend_leases(until=now + timedelta(seconds=settings.lease_seconds))
+            until = now + timedelta(seconds=settings.lease_seconds)
+            node_registry.extend_leases(until=until)
+            lifecycle.extend_deadlines(by=timedelta(seconds=verdict.jump_seconds), until=until)
         self._tell_of_hold(verdict.held, len(nodes), now)
         silent = [pk for pk, state in verdict.states.items() if state is NodeState.SUSPECT]
         gone = [pk for pk, state in verdict.states.items() if state is NodeState.OFFLINE]
@@ -73,7 +80,7 @@ class Sweeper(Loop):
         self._is_holding = bool(held)
 
 
-def _pulse(node: Node) -> health.Pulse:
+def _pulse(node: Node, *, is_answering: bool) -> health.Pulse:
     # Both are set together with the state (a constraint of the table); the fallback is never reached.
     seen = node.last_seen_at or timezone.now()
     return health.Pulse(
@@ -82,4 +89,5 @@ def _pulse(node: Node) -> health.Pulse:
         seen.timestamp(),
         (node.lease_expires_at or seen).timestamp(),
         is_expected=node.intent != NodeIntent.DISABLED,
+        is_answering=is_answering,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from django.db.models import F
@@ -35,6 +35,17 @@ def lose_overdue(*, now: datetime) -> int:
     return _lose(
         Task.objects.active().filter(attempt_deadline__lt=now), reason="no report by the attempt's deadline", now=now
     )
+
+
+def extend_deadlines(*, by: timedelta, until: datetime) -> None:
+    """After an outage of ours or a jump of the clock (forward, ``by`` so much): no attempt ends because of that.
+
+    Each gets what the clock left out, and until then at least, so that a node can bring what it has finished meanwhile.
+    """
+    active = Task.objects.active()
+    if by:
+        active.update(attempt_deadline=F("attempt_deadline") + by)
+    active.filter(attempt_deadline__lt=until).update(attempt_deadline=until)
 
 
 def _lose(tasks: TaskQuerySet, *, reason: str, now: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Q
@@ -14,6 +14,10 @@ from dispatcher.states import BreakerState, NodeIntent, NodeState
 
 def _choices(words: type[NodeState | NodeIntent | BreakerState]) -> list[tuple[str, str]]:
     return [(word.value, word.value.replace("_", " ")) for word in words]
+
+
+#: The longest that a node may be left alone after a request to it.
+LONGEST_PAUSE = timedelta(seconds=60)
 
 
 class Node(models.Model):
@@ -69,6 +73,15 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def held_seconds(self, now: datetime) -> float:
+        """How much longer the node is left alone; 0.0 if it is not.
+
+        No pause is longer than ``LONGEST_PAUSE``: one that seems to be was set before the clock was set back.
+        """
+        if self.held_until is None or not timedelta() < self.held_until - now <= LONGEST_PAUSE:
+            return 0.0
+        return (self.held_until - now).total_seconds()
 
     def declared_timeout(self, task_type: str) -> float | None:
         """The run time in seconds that the node declares for tasks of the type which name none; None if it does not.

@@ -117,7 +117,7 @@ def _row(node: Node, now: datetime, counts: LiveCounts, succeeded: int, failed: 
         breaker=node.breaker,
         tutorial=node.is_tutorial,
         last_seen_at=node.last_seen_at,
-        held_until=node.held_until if node.held_until is not None and node.held_until > now else None,
+        held_until=node.held_until if node.held_seconds(now) else None,
         succeeded_last_hour=succeeded,
         failed_last_hour=failed,
     )
@@ -131,7 +131,7 @@ def _trouble(node: Node, now: datetime) -> str:
         return "On trial after a pause: one task at a time until one succeeds."
     if node.push_failures:
         return f"No work until a request gets through; {node.push_failures} in a row failed: {node.trouble}"
-    return "It asked for a pause." if node.held_until is not None and node.held_until > now else ""
+    return "It asked for a pause." if node.held_seconds(now) else ""
 
 
 def _ended_last_hour(now: datetime) -> dict[int, tuple[int, int]]:

@@ -38,7 +38,8 @@ def state_at(breaker: Breaker, now: float) -> BreakerState:
     """What the breaker says at ``now``; opening ends by itself."""
     if breaker.trips == 0:
         return BreakerState.CLOSED
-    return BreakerState.OPEN if now < breaker.open_until else BreakerState.HALF_OPEN
+    # Longer than it ever is only where the clock was set back since.
+    return BreakerState.OPEN if 0 < breaker.open_until - now <= MAX_OPEN_SECONDS else BreakerState.HALF_OPEN
 
 
 def after_success(breaker: Breaker, *, at: float, run_seconds: float) -> Breaker:

@@ -5,7 +5,8 @@ Three rules keep it from mistaking our own trouble for theirs:
 - Silence counts only while somebody listened. After a start, an own pause (frozen machine, stopped process) or a jump
   of the clock every node that was not offline before gets one full grace period.
 - If most nodes fall silent together, the network or we are the likelier cause: nobody is declared offline for one more
-  grace period, and the sweep says so.
+  grace period, and the sweep says so. If they answer when asked, it is our intake that is down: these are spared for as
+  long as they answer. So is a single node, if it is all there is.
 - Suspicion takes nothing away: a suspect node gets no new work, and is online again at its next heartbeat.
 """
 
@@ -27,6 +28,8 @@ class Pulse:
     lease_expires: float
     #: False for a node whose silence is no surprise (disabled): it is judged, but is no part of a mass silence.
     is_expected: bool = True
+    #: It answered lately when it was asked. That alone does not keep it online: it may be unable to report.
+    is_answering: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Sweep:
     held: tuple[int, ...]
     #: An own outage or a jump of the clock was noticed: a grace period began.
     is_resumed: bool
+    #: How far the clock jumped forward since the last sweep, in seconds; 0.0 if it did not.
+    jump_seconds: float = 0.0
 
 
 def sweep(
@@ -92,21 +97,31 @@ def sweep(
     expired = [node_id for node_id in alive if states[node_id] is NodeState.OFFLINE]
     hold_until = memory.hold_until if memory is not None else None
     held: tuple[int, ...] = ()
-    if len(silent) < rules.mass_count or len(silent) < rules.mass_share * len(alive):
+    is_mass = len(silent) >= rules.mass_count and len(silent) >= rules.mass_share * len(alive)
+    if not is_mass:
         hold_until = None
     elif expired:
         hold_until = now + rules.grace_seconds if hold_until is None else hold_until
         held = tuple(expired) if now < hold_until else ()
+    if expired and not held and (is_mass or len(silent) == len(alive)):
+        answering = {pulse.node_id for pulse in pulses if pulse.is_answering}
+        held = tuple(node_id for node_id in expired if node_id in answering)
     for node_id in held:
         states[node_id] = NodeState.SUSPECT
-    return Sweep(states, HealthMemory(now, monotonic, since, hold_until), held, is_resumed)
+    jump = 0.0 if memory is None else _jump(memory, now, monotonic)
+    forward = jump if jump > rules.clock_tolerance_seconds else 0.0
+    return Sweep(states, HealthMemory(now, monotonic, since, hold_until), held, is_resumed, forward)
 
 
 def _was_outage(memory: HealthMemory, now: float, monotonic: float, rules: HealthRules) -> bool:
     """Whether nobody swept for too long, or the wall clock jumped since the last sweep."""
     gap = monotonic - memory.swept_monotonic
-    jump = abs((now - memory.swept_at) - gap)
-    return gap > rules.outage_seconds or jump > rules.clock_tolerance_seconds
+    return gap > rules.outage_seconds or abs(_jump(memory, now, monotonic)) > rules.clock_tolerance_seconds
+
+
+def _jump(memory: HealthMemory, now: float, monotonic: float) -> float:
+    """How much more the wall clock went forward since the last sweep than time did."""
+    return (now - memory.swept_at) - (monotonic - memory.swept_monotonic)
 
 
 def _judge(pulse: Pulse, since: float, now: float, rules: HealthRules) -> NodeState:

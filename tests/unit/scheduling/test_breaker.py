@@ -69,6 +69,14 @@ def test_while_open_only_a_success_that_began_since_closes_it() -> None:
     assert after_success(breaker, at=110.0, run_seconds=2.0) == HEALTHY
 
 
+def test_a_breaker_does_not_stay_open_because_the_clock_was_set_back() -> None:
+    breaker = HEALTHY
+    for _ in range(5):
+        breaker = after_failure(breaker, at=10_000.0, run_seconds=1.0)
+    assert state_at(breaker, 10_001.0) is BreakerState.OPEN
+    assert state_at(breaker, 10_000.0 - 3600) is BreakerState.HALF_OPEN
+
+
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 400), st.floats(0, 100)), max_size=60))
 def test_it_never_opens_without_five_failures_and_never_for_ever(events: list[tuple[bool, float, float]]) -> None:
     breaker, now, row = HEALTHY, 0.0, 0

@@ -72,6 +72,39 @@ def test_a_node_is_back_at_its_next_heartbeat(state: NodeState) -> None:
     assert watch.run(2, beating=(0, 1, 2))[0].states[0] is ONLINE
 
 
+def silent(node_id: int, *, is_answering: bool, ago: float = 100.0) -> Pulse:
+    return Pulse(node_id, SUSPECT, 1000.0 - ago, 1030.0 - ago, is_answering=is_answering)
+
+
+def judged(*pulses: Pulse, hold_until: float | None = 900.0) -> Sweep:
+    """By a sweeper that has been listening for long and whose hold for mass silence is over."""
+    return sweep(pulses, now=1000.0, monotonic=2.0, memory=HealthMemory(998.0, 0.0, 0.0, hold_until), rules=RULES)
+
+
+def test_nodes_that_answer_while_no_heartbeat_comes_from_anyone_are_spared_for_as_long_as_they_do() -> None:
+    result = judged(silent(1, is_answering=True), silent(2, is_answering=True), silent(3, is_answering=False))
+    assert result.states == {1: SUSPECT, 2: SUSPECT, 3: OFFLINE}
+    assert result.held == (1, 2)
+
+
+def test_the_only_node_is_spared_while_it_answers() -> None:
+    assert judged(silent(1, is_answering=True), hold_until=None).states == {1: SUSPECT}
+    assert judged(silent(1, is_answering=False), hold_until=None).states == {1: OFFLINE}
+
+
+def test_a_node_that_answers_but_cannot_report_while_others_can_is_given_up() -> None:
+    alive = [Pulse(i, ONLINE, 999.0, 1029.0) for i in (2, 3)]
+    assert judged(silent(1, is_answering=True), *alive).states[1] is OFFLINE
+
+
+@pytest.mark.parametrize(("jump", "told"), [(3600.0, 3600.0), (-3600.0, 0.0), (4.0, 0.0)])
+def test_how_far_the_clock_jumped_forward_is_told(jump: float, told: float) -> None:
+    watch = started(2)
+    watch.now += 2 + jump
+    watch.monotonic += 2
+    assert watch.sweep().jump_seconds == told
+
+
 def test_offline_nodes_stay_so_until_heard() -> None:
     watch = started(3)
     watch.run(60, beating=(1, 2))
