@@ -12,3 +12,9 @@ class DispatcherConfig(AppConfig):
     name = "dispatcher"
     verbose_name = _("Dispatcher")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Tell Django what ``check --deploy`` looks at."""
+        from dispatcher import checks
+
+        checks.register()

@@ -13,10 +13,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskdist_site.settings")
 # Loads the apps, whose models the routes import.
 pages = get_asgi_application()
 
+from dispatcher.checks import refuse_unsafe_start  # noqa: E402 (after the apps)
 from dispatcher.live.routing import websocket_urlpatterns  # noqa: E402 (after the apps)
 from dispatcher.postgresql.limits import WEB, set_limits  # noqa: E402 (after the apps)
 from taskdist_site import bounded_daphne  # noqa: E402 (after the apps)
 
+refuse_unsafe_start()
 set_limits(WEB)
 bounded_daphne.install()
 

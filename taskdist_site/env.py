@@ -84,6 +84,13 @@ class Environment:
                 return candidate
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {word!r}.")
 
+    def origin(self, name: str) -> str:
+        """Return an origin, `https://host` or `http://host:port`; "" where none is given."""
+        word = self.text(name).rstrip("/")
+        if word and not _is_origin(word):
+            raise ImproperlyConfigured(f"{name} must look like https://tasks.example.org, without a path.")
+        return word.lower()
+
     def fields_of(self, model: type, *, prefix: str) -> dict[str, Any]:
         """Return the fields of a settings dataclass that the environment sets, read by their types.
 
@@ -107,6 +114,21 @@ class Environment:
             else:
                 raise TypeError(f"{model.__name__}.{field.name}: no reader for {kind}")
         return given
+
+
+def _is_origin(word: str) -> bool:
+    try:
+        parts = urlsplit(word)
+        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return has_host and "@" not in word and word.lower() == f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def host_of(origin: str) -> list[str]:
+    """Return the host of an origin as ALLOWED_HOSTS takes it; nothing for ""."""
+    host = urlsplit(origin).hostname or ""
+    return [f"[{host}]" if ":" in host else host] if host else []
 
 
 def postgresql_settings(variable: str, url: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dispatcher.api.conf import REST_FRAMEWORK  # noqa: F401 (a setting)
 from dispatcher.conf import Conf
-from taskdist_site.env import Environment, postgresql_settings
+from taskdist_site.env import Environment, host_of, postgresql_settings
 from taskdist_site.first_run import secret_key
 
 env = Environment()
@@ -16,9 +16,16 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("TASKDIST_VAR", str(BASE_DIR / "var"))).resolve()
 
 DEBUG = env.flag("TASKDIST_DEBUG", default=False)
+# Outside development nothing runs with secrets that can be guessed: see dispatcher.checks.
+DEVELOPMENT = env.flag("TASKDIST_DEV", default=False)
 SECRET_KEY = env.text("TASKDIST_SECRET_KEY") or secret_key(VAR_DIR)
-ALLOWED_HOSTS = env.words("TASKDIST_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.words("TASKDIST_TRUSTED_ORIGINS", [])
+# Where people find it, such as https://tasks.example.org: what hosts, origins, cookies and https follow from.
+PUBLIC_URL = env.origin("TASKDIST_PUBLIC_URL")
+ALLOWED_HOSTS = [
+    *env.words("TASKDIST_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"]),
+    *host_of(PUBLIC_URL),
+]
+CSRF_TRUSTED_ORIGINS = [*env.words("TASKDIST_TRUSTED_ORIGINS", []), *([PUBLIC_URL] if PUBLIC_URL else [])]
 
 INSTALLED_APPS = [
     "daphne",
@@ -108,6 +115,7 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 
 # --- People ---------------------------------------------------------------------------------------
 
+AUTHENTICATION_BACKENDS = ["dispatcher.backends.NoDefaultPasswords"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -119,10 +127,17 @@ SESSION_COOKIE_NAME = "taskdist_session"
 CSRF_COOKIE_NAME = "taskdist_csrf"
 
 # Behind a proxy that ends TLS: cookies over https only, and its X-Forwarded-Proto is believed.
-BEHIND_TLS_PROXY = env.flag("TASKDIST_BEHIND_TLS_PROXY", default=False)
+BEHIND_TLS_PROXY = env.flag("TASKDIST_BEHIND_TLS_PROXY", default=PUBLIC_URL.startswith("https:"))
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS_PROXY
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
+# Sent over https only. For this host alone, and short enough to be taken back.
+SECURE_HSTS_SECONDS = env.integer("TASKDIST_HSTS_DAYS", 30 if BEHIND_TLS_PROXY else 0, minimum=0, maximum=730) * 86400
 X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # what else lives below the same name is not ours to decide
+    "security.W008",  # the proxy redirects to https; nodes and health checks may come from inside, past it
+    "security.W021",  # a browser's preload list is for the owner of the name to join
+]
 
 TASKDIST_CSP = {
     "default-src": "'none'",

@@ -64,7 +64,7 @@ def _prepare() -> str:
     os.environ |= {
         CHOICE_VARIABLE: choice,
         "TASKDIST_VAR": var,
-        "TASKDIST_SECRET_KEY": "for tests only",
+        "TASKDIST_SECRET_KEY": "Kx7-tests-and-nothing-else-4fQzW9vJm2RbY",
         "DJANGO_SETTINGS_MODULE": "taskdist_site.settings",
     }
     if choice == "postgres":

@@ -45,7 +45,7 @@ _WAYS = {
 _numbers = itertools.count(1)
 
 
-def make_user(name: str = "alice", *, password: str = "secret", **fields: Any) -> Any:
+def make_user(name: str = "alice", *, password: str = "sesam-9-öffne", **fields: Any) -> Any:
     """A user who can sign in; ``is_staff`` and the like as ``fields``."""
     return get_user_model().objects.create_user(name, password=password, **fields)
 

@@ -16,6 +16,7 @@ import django
 from django.conf import settings
 from django.db import connection
 
+from dispatcher import checks
 from dispatcher.launch.findings import Finding, fail, ok, warn
 from dispatcher.launch.variables import PREFIX, known_names
 
@@ -49,12 +50,6 @@ def variables(_now: datetime) -> Iterator[Finding]:
         )
 
 
-def debug(_now: datetime) -> Iterator[Finding]:
-    """Look at DEBUG, which shows settings and source to whoever causes an error."""
-    if settings.DEBUG:
-        yield warn("debug", "TASKDIST_DEBUG is on", "Switch it off where anybody else can reach this.")
-
-
 def folder(_now: datetime) -> Iterator[Finding]:
     """Look at `var/`: there, writable, and closed to other users, with its secrets."""
     var = Path(settings.VAR_DIR)
@@ -71,7 +66,7 @@ def folder(_now: datetime) -> Iterator[Finding]:
         names = " ".join(str(path) for path in locked)
         yield fail("files", f"this user cannot write {names}", f"chown USER {names}")
         return
-    open_files = [path for path in _private_files(var) if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    open_files = [path for path in (var, *checks.private_files(var)) if stat.S_IMODE(path.stat().st_mode) & 0o077]
     if open_files:
         names = " ".join(str(path) for path in open_files)
         yield fail("files", f"other users of this machine can reach {names}", f"chmod go-rwx {names}")
@@ -96,9 +91,3 @@ def disk(_now: datetime) -> Iterator[Finding]:
 
 def _needs_var() -> bool:
     return connection.vendor == "sqlite" or not os.environ.get("TASKDIST_SECRET_KEY")
-
-
-def _private_files(var: Path) -> Iterator[Path]:
-    yield var
-    for pattern in ("secret_key", "*.sqlite3", "nodes/*/token"):
-        yield from var.glob(pattern)

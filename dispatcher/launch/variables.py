@@ -36,6 +36,11 @@ SITE_VARIABLES = (
         "made at the first start, in `TASKDIST_VAR/secret_key`",
         "Signs sessions and pushes. All web and engine processes need the same.",
     ),
+    Variable(
+        f"{PREFIX}PUBLIC_URL",
+        "none",
+        "Where people find it, such as `https://tasks.example.org`: the host is allowed, its forms are trusted.",
+    ),
     Variable(f"{PREFIX}HOST", "127.0.0.1", "Address that `manage.py up` listens on; 0.0.0.0 for all."),
     Variable(f"{PREFIX}PORT", "8000", "Port that `manage.py up` listens on. No node of the same machine may use it."),
     Variable(
@@ -48,8 +53,16 @@ SITE_VARIABLES = (
     ),
     Variable(
         f"{PREFIX}BEHIND_TLS_PROXY",
-        "no",
+        "yes where `TASKDIST_PUBLIC_URL` is https",
         "A proxy in front ends TLS: cookies over https only, and its `X-Forwarded-Proto` is believed.",
+    ),
+    Variable(
+        f"{PREFIX}HSTS_DAYS", "30 behind a TLS proxy", "How long browsers refuse to use plain http for this host."
+    ),
+    Variable(
+        f"{PREFIX}DEV",
+        "no",
+        "Development on a machine of your own: debug pages and secrets that can be guessed are let pass.",
     ),
     Variable(f"{PREFIX}LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL."),
     Variable(f"{PREFIX}DEBUG", "no", "Django's debug pages. They show settings and source: never in production."),

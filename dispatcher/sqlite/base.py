@@ -8,6 +8,8 @@ limit of the wait for a turn.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -16,6 +18,7 @@ from dispatcher.sqlite.turnstile import Turnstile
 
 #: Longest wait for the turn where the settings name none, in seconds.
 DEFAULT_TIMEOUT = 5.0
+OWNER_ONLY = 0o600
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -25,6 +28,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(*args, **kwargs)
         self._turnstile: Turnstile | None = None
         self._has_turn = False
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Connect; a database made by that is for its owner only, and so are the files that SQLite puts beside it."""
+        if not self.is_in_memory_db():
+            # What is wrong with the place is SQLite's to say.
+            with suppress(OSError):
+                os.close(os.open(conn_params["database"], os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+        return super().get_new_connection(conn_params)
 
     def _start_transaction_under_autocommit(self) -> None:
         self._take_turn()

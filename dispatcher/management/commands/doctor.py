@@ -9,13 +9,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from dispatcher.launch import database_looks, host_looks, life_looks
+from dispatcher.launch import database_looks, host_looks, life_looks, safety_looks
 from dispatcher.launch.findings import Finding, Level, Look, examine
 
 LOOKS: tuple[tuple[str, Look], ...] = (
     ("versions", host_looks.versions),
     ("settings", host_looks.variables),
-    ("debug", host_looks.debug),
+    ("safety", safety_looks.surroundings),
     ("files", host_looks.folder),
     ("disk", host_looks.disk),
     ("database", database_looks.database),
@@ -28,6 +28,7 @@ LOOKS_INTO_DATABASE: tuple[tuple[str, Look], ...] = (
 )
 # Nor these without the tables of this version.
 LOOKS_INTO_TABLES: tuple[tuple[str, Look], ...] = (
+    ("safety", safety_looks.passwords),
     ("engine", life_looks.engines),
     ("nodes", life_looks.nodes),
 )

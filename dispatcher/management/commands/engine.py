@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from dispatcher import checks
 from dispatcher.engine.supervisor import Engine
 from dispatcher.launch.database_reach import unreachable_reason
 from dispatcher.models.schema import pending_migrations
@@ -23,6 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit status 1 asks for a restart: a loop died or was stuck."""
+        checks.refuse_unsafe_start()
         # A database that cannot be reached may come back, and the loops wait for it. Tables do not come by themselves.
         if not unreachable_reason() and (pending := pending_migrations()):
             raise CommandError(

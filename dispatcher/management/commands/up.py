@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from dispatcher import checks
 from dispatcher.launch import preparation, programs, reachability
 from dispatcher.launch.console import Console
 from dispatcher.launch.holding import HeldByAnother, Holding
@@ -76,6 +77,8 @@ class Command(BaseCommand):
         var_dir = Path(settings.VAR_DIR)
         address = Address(host=host, port=port)
         preparation.prepare_folders(var_dir)
+        # After that: an earlier folder that was open is closed now.
+        checks.refuse_unsafe_start()
         with self._hold(var_dir) as holding:
             reachability.check_free(address)
             holding.announce(address)
