@@ -11,8 +11,9 @@ from django.db import connections
 from django.utils import timezone
 
 from dispatcher import credentials, lifecycle
+from dispatcher.engine import deliveries
 from dispatcher.engine.poller import SETTLE, Poller
-from dispatcher.engine.pusher import Pusher
+from dispatcher.engine.pusher import Pusher, _Channel
 from dispatcher.lifecycle import TaskSpec
 from dispatcher.models import Node, Task
 from dispatcher.models.statements import Claim, Claimed, statements
@@ -22,6 +23,7 @@ from tests.factories import make_node
 from tests.launch.programs import eventually
 from tests.workers.dispatcher_double import PUSH_KEY, DispatcherDouble
 from tests.workers.node_process import NodeProcess
+from workers import protocol
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e, pytest.mark.xdist_group("processes")]
 
@@ -153,6 +155,52 @@ def test_a_push_whose_answer_is_lost_on_the_way_is_adopted_and_runs_once(
     row = Task.objects.get(pk=task.id)
     assert (row.attempt, row.released) == (1, 0)
     assert Node.objects.get(pk=node.pk).push_failures == 1
+
+
+class Died(BaseException):
+    """The end of an engine in the middle of something."""
+
+
+def die(*_args: object, **_kwargs: object) -> None:
+    raise Died
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3], ids=["ended within the answer", "still running"])
+def test_an_engine_that_dies_between_a_push_and_its_answer_has_the_attempt_taken_over_by_the_next(
+    node: Node, poller: Poller, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    task = claim(node, "demo.sleep", f'{{"seconds": {seconds}}}', is_settled=True)
+    dying = Pusher(on_unknown=lambda: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(deliveries, "take_in", die)
+        patch.setattr("dispatcher.engine.pusher.connection.close", lambda: None)
+        channel = dying._channels.setdefault(node.pk, _Channel(node.pk))
+        with pytest.raises(Died):
+            dying._deliver(channel, [task], [], [])
+    dying.close()
+    assert state_of(task) is TaskState.DISPATCHED
+    assert eventually(lambda: poller.run_once(timezone.now()) or state_of(task) is TaskState.SUCCEEDED)
+    row = Task.objects.get(pk=task.id)
+    assert (row.attempt, row.released) == (1, 0)
+
+
+def test_an_engine_that_dies_between_a_claim_and_its_push_costs_no_attempt_and_no_second_run(
+    node: Node, pusher: Pusher, poller: Poller, program: NodeProcess
+) -> None:
+    lost = claim(node, "demo.echo", "[1]", is_settled=True)
+    assert eventually(lambda: poller.run_once(timezone.now()) or state_of(lost) is TaskState.SCHEDULED)
+    # The next engine's turn; then the first one's push comes after all, late and twice.
+    lifecycle.stage(now=timezone.now() + timedelta(hours=1))
+    (head,) = statements().lock_heads([(lane, 1) for lane in statements().ready_lanes()])
+    (again,) = lifecycle.claim(
+        [Claim(head.id, head.attempt, node.pk, node.incarnation)], now=timezone.now() + timedelta(minutes=5)
+    )
+    pusher.push([again])
+    assert eventually(lambda: poller.run_once(timezone.now()) or state_of(again) is TaskState.SUCCEEDED)
+    late = protocol.PushTask(task_id=str(lost.id), attempt=lost.attempt, type="demo.echo")
+    assert [program.client.push(late)[0].status for _ in range(2)] == ["superseded"] * 2
+    row = Task.objects.get(pk=lost.id)
+    assert (row.attempt, row.counted_attempts, row.result) == (2, 1, "[1]")
 
 
 def test_a_push_that_may_still_be_on_its_way_is_waited_for(node: Node, poller: Poller) -> None:
