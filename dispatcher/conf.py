@@ -91,6 +91,24 @@ class Conf:
     #: Names of secrets beside those in docs/hardening.md, comma separated; "-name" takes one of those away.
     redact_keys: str = ""
 
+    #: Requests that one web process works on at a time, a third of them kept for nodes; on PostgreSQL at most two
+    #: fewer than ``TASKDIST_DATABASE_POOL``.
+    web_threads: int = 12
+    #: How long a request waits for its turn before it is answered 503.
+    web_wait_seconds: float = 0.5
+    #: Requests that may wait so; further ones are answered 503 by their headers.
+    web_backlog: int = 100
+    #: Connections of one web process, websockets included.
+    max_connections: int = 1000
+    #: The same from one address; 0 for no limit, behind a proxy.
+    max_connections_per_address: int = 250
+    #: How long the headers of a request may take to arrive; bodies must bring 64 KiB in two thirds of it.
+    header_seconds: float = 15.0
+    #: Bytes of request bodies that one web process holds at a time.
+    max_buffered_bytes: int = 256 * 1024 * 1024
+    #: Websockets of one session in one web process.
+    max_websockets_per_session: int = 20
+
     #: Networks that node addresses may resolve to (CIDR, comma separated). The default admits this machine only.
     node_networks: str = "127.0.0.0/8,::1/128"
     #: Ports of well-known services (22, 5432, 6379 and the like) that nodes may use all the same, comma separated.

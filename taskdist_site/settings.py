@@ -97,7 +97,7 @@ def database_settings() -> dict[str, Any]:
     if not url:
         return SQLITE_SETTINGS
     settings = postgresql_settings("TASKDIST_DATABASE_URL", url)
-    size = env.integer("TASKDIST_DATABASE_POOL", 10, minimum=1, maximum=200)
+    size = env.integer("TASKDIST_DATABASE_POOL", 16, minimum=1, maximum=200)
     # Times are in seconds. After `reconnect_timeout` the pool begins anew with its pauses between attempts to connect,
     # which otherwise double for minutes: a server that is back is found at once.
     settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": size, "timeout": 3, "reconnect_timeout": 2}

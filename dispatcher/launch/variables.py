@@ -30,7 +30,7 @@ SITE_VARIABLES = (
         "SQLite in `TASKDIST_VAR`",
         "`postgresql://user:password@host:5432/name` for PostgreSQL 15 or newer.",
     ),
-    Variable(f"{PREFIX}DATABASE_POOL", "10", "Most PostgreSQL connections of one process."),
+    Variable(f"{PREFIX}DATABASE_POOL", "16", "Most PostgreSQL connections of one process."),
     Variable(
         f"{PREFIX}SECRET_KEY",
         "made at the first start, in `TASKDIST_VAR/secret_key`",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.utils import timezone
 
+from dispatcher.conf import conf
 from dispatcher.live import messages
 from dispatcher.live.hub import Hub, hub_of_this_loop
 from dispatcher.live.origin import is_own
@@ -39,8 +40,10 @@ WATCH_SECONDS = 5.0
 MAX_MESSAGES = 100
 MESSAGES_SECONDS = 10.0
 
-
 logger = logging.getLogger(__name__)
+
+#: Websockets of this process by session.
+_open_by_session: Counter[str] = Counter()
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
@@ -49,6 +52,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
     async def connect(self) -> None:
         """Let in signed-in users who come from our own pages."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._place = ""
         self._message_times: deque[float] = deque(maxlen=MAX_MESSAGES)
         self._hub: Hub = hub_of_this_loop()
         self._seat = Seat(self._send_text, time.monotonic)
@@ -67,6 +71,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
             # After it is accepted: only so does the page learn why, and goes to the login instead of trying again.
             await self.close(CLOSE_SIGNED_OUT)
             return
+        if not self._take_place():
+            await self.close(CLOSE_UNAVAILABLE)
+            return
         welcome = messages.Welcome(server_time=timezone.now(), epoch=self._hub.epoch, version=VERSION)
         await self._say(welcome)
         for work in (self._seat.serve(), self._watch()):
@@ -74,9 +81,22 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
 
     async def disconnect(self, code: int) -> None:
         """Leave nothing behind."""
+        if self._place:
+            _open_by_session[self._place] -= 1
+            if not _open_by_session[self._place]:
+                del _open_by_session[self._place]
         self._hub.leave(self._seat)
         for task in list(self._tasks):
             task.cancel()
+
+    def _take_place(self) -> bool:
+        """Count this socket among those of its session; False if there are enough of them."""
+        key = self.scope["session"].session_key
+        if _open_by_session[key] >= conf().max_websockets_per_session:
+            return False
+        _open_by_session[key] += 1
+        self._place = key
+        return True
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Do what the message asks for; close on what the protocol does not know."""

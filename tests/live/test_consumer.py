@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -26,6 +27,20 @@ async def test_a_welcome_comes_first(cookie: str) -> None:
     pong = await browser.frame()
     assert (pong["type"], pong["t"]) == ("pong", 12.5)
     await browser.leave()
+
+
+async def test_a31_a_session_has_so_many_connections_and_no_more(cookie: str, settings: Any) -> None:
+    settings.TASKDIST = {"max_websockets_per_session": 2}
+    first, second = Browser(cookie), Browser(cookie)
+    await first.open()
+    await second.open()
+    assert await Browser(cookie).accepted_and_closed() == 4503
+    await first.leave()
+    third = Browser(cookie)
+    await third.open()
+    await third.leave()
+    await second.leave()
+    assert not consumer._open_by_session
 
 
 async def test_without_a_session_the_connection_closes_with_4401(transactional_db: None) -> None:
