@@ -33,7 +33,7 @@ def main() -> None:
     django.setup()
     with installation(Path(os.environ["TASKDIST_VAR"]), database_url=os.environ["TASKDIST_DATABASE_URL"]) as installed:
         installed.start("--workers", str(options["workers"]), "--slots", str(options["slots"]))
-        client = ApiClient(installed.port, installed.manage("node_token", "api", "admin").stdout.strip())
+        client = ApiClient(installed.port, installed.manage("api_token", "create", "admin").stdout.strip())
         _await_nodes(options["workers"])
         _round(client, BULK)
         processes = installed.processes()

@@ -90,6 +90,19 @@ class Conf:
 
     #: Names of secrets beside those in docs/hardening.md, comma separated; "-name" takes one of those away.
     redact_keys: str = ""
+    #: How long a new API token is good for unless something else is asked for.
+    api_token_days: float = 90.0
+    #: Age at which a node is asked to fetch a new credential in place of its own; 0: only when an operator asks for it.
+    node_credential_days: float = 0.0
+    #: How long the old credential of a node stays good once its new one has been used.
+    credential_overlap_seconds: float = 600.0
+    #: Failed sign-ins within a minute, per name and address, after which further tries have to wait; from one address
+    #: under any names, ten times as many.
+    login_failures_per_minute: int = 10
+    #: Requests with a token that is no good, within a minute from one address, after which they are answered 429.
+    token_failures_per_minute: int = 100
+    #: Proxies of ours in front of the web processes: so many last entries of X-Forwarded-For are believed. 0: none.
+    num_proxies: int = 0
 
     #: Requests that one web process works on at a time, a third of them kept for nodes; on PostgreSQL at most two
     #: fewer than ``TASKDIST_DATABASE_POOL``.

@@ -157,6 +157,12 @@ class NodeHeld(NodeEvent, frozen=True):
     seconds: float = 0.0
 
 
+class RotationRequested(NodeEvent, frozen=True):
+    """Someone asked a node to fetch new credentials in place of those it has."""
+
+    kind: ClassVar[str] = "credential.rotation_requested"
+
+
 class PoolHeld(Event, frozen=True):
     """Most nodes fell silent at once: nothing is requeued for one more grace period. Look at the network first."""
 
@@ -221,6 +227,7 @@ CATALOGUE: dict[str, type[Event]] = {
         NodeRegistered, NodeOnline, NodeSuspected, NodeWentOffline, NodeDraining, NodeResumed, NodeDisabled,
         NodeBreakerChanged, NodeHeld, PoolHeld,
         QueueCreated, QueuePaused, QueueResumed, QueueEdited, CredentialIssued, CredentialRevoked,
+        RotationRequested,
     )
 }  # fmt: skip
 

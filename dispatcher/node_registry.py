@@ -26,7 +26,11 @@ class RegisterFirst(Exception):
 
 
 class EnrolmentRefused(Exception):
-    """The enrolment token has no use left, or the name is taken by a node that it may not enrol."""
+    """The name is taken by a node that the enrolment token may not enrol."""
+
+
+class EnrolmentUsedUp(EnrolmentRefused):
+    """The enrolment token has no use left, or has ended since it was shown."""
 
 
 def issue_credential(*, name: str, actor: str, now: datetime) -> str:
@@ -39,14 +43,19 @@ def issue_credential(*, name: str, actor: str, now: datetime) -> str:
 def enrol(message: protocol.Register, *, credential: Credential, now: datetime) -> tuple[Node, str]:
     """Let a new node in with an enrolment token: makes its row and its own credential, then registers it.
 
-    A token may name the only node it is for; otherwise a name that is taken is refused, so that nobody can take over
-    another node's identity.
+    A token may name the only node it is for, whose earlier credentials end with that; otherwise a name that is taken is
+    refused, so that nobody can take over another node's identity. A node that asks again because the answer was lost
+    gets a fresh credential in place of the one it never had, at no further use of the token.
     """
+    by = f"enrolment {credential.prefix}"
     with transaction.atomic():
-        if not credentials.use_once(credential):
-            raise EnrolmentRefused("this enrolment token has no use left")
-        node = _enrolled(message.name, credential, now)
-        token = credentials.issue_node_credential(node=node, actor=f"enrolment {credential.prefix}", now=now)
+        node = credentials.take_back_unused(credential, name=message.name, now=now)
+        if node is None:
+            if not credentials.use_once(credential, now=now):
+                raise EnrolmentUsedUp
+            node = _enrolled(message.name, credential, now)
+            credentials.revoke_node(node, actor=by, now=now)
+        token = credentials.issue_node_credential(node=node, actor=by, now=now, obtained_with=credential)
         return register(message, node=node, now=now), token
 
 
@@ -64,11 +73,13 @@ def _enrolled(name: str, credential: Credential, now: datetime) -> Node:
         raise EnrolmentRefused(f"there is a node called {name!r} already; choose another name") from None
 
 
-def register(message: protocol.Register, *, node: Node, now: datetime, is_tutorial: bool = False) -> Node:
+def register(
+    message: protocol.Register, *, node: Node, now: datetime, is_tutorial: bool = False, key_version: int = 0
+) -> Node:
     """A start of the node's program says where it is and what it can do.
 
     A new ``boot_id`` makes a new incarnation: whatever the previous one held is given up at once. The same one again
-    (a repeated request) only refreshes what it said.
+    (a repeated request) only refreshes what it said. ``key_version``: the push key that came with its credential.
     """
     with transaction.atomic():
         node = Node.objects.select_for_update().get(pk=node.pk)
@@ -81,6 +92,7 @@ def register(message: protocol.Register, *, node: Node, now: datetime, is_tutori
             node.draining = False
         _take_over(node, message, is_tutorial)
         _renew(node, now)
+        node.push_key_version = max(node.push_key_version, key_version)
         node.save()
         if restarted:
             Change.objects.append(events.NodeRegistered(node_id=node.pk, name=node.name), now=now)
@@ -88,8 +100,13 @@ def register(message: protocol.Register, *, node: Node, now: datetime, is_tutori
     return node
 
 
-def heartbeat(message: protocol.Heartbeat, *, node: Node, now: datetime) -> protocol.HeartbeatReply:
-    """Renew the lease of this incarnation; the answer says what the node shall do. Raises ``RegisterFirst``."""
+def heartbeat(
+    message: protocol.Heartbeat, *, node: Node, now: datetime, credential: Credential | None = None
+) -> protocol.HeartbeatReply:
+    """Renew the lease of this incarnation; the answer says what the node shall do. Raises ``RegisterFirst``.
+
+    ``credential`` is the one that it came with: who shows it has the push key that was handed out with it.
+    """
     with transaction.atomic():
         node = Node.objects.select_for_update().get(pk=node.pk)
         if node.boot_id != message.boot_id or not node.boot_id:
@@ -101,7 +118,9 @@ def heartbeat(message: protocol.Heartbeat, *, node: Node, now: datetime) -> prot
             )
         node.draining = message.draining
         _renew(node, now)
-        node.save(update_fields=["state", "last_seen_at", "lease_expires_at", "draining"])
+        shown = node.push_key_version if credential is None else credential.push_key_version
+        node.push_key_version = max(node.push_key_version, shown)
+        node.save(update_fields=["state", "last_seen_at", "lease_expires_at", "draining", "push_key_version"])
         if was != NodeState.ONLINE:
             Change.objects.append(events.NodeOnline(node_id=node.pk, name=node.name), now=now)
     held = {number: item.attempt for item in message.held if (number := parse_task_id(item.task_id))}
@@ -113,6 +132,7 @@ def heartbeat(message: protocol.Heartbeat, *, node: Node, now: datetime) -> prot
         heartbeat_seconds=conf().heartbeat_seconds,
         cancel=cancel,
         superseded=superseded,
+        renew_credential=credential is not None and credentials.is_to_be_renewed(credential, now),
     )
 
 

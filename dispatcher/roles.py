@@ -10,6 +10,8 @@ from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+from dispatcher.scopes import Scope
+
 OPERATOR_GROUP: Final = "operator"
 ADMIN_GROUP: Final = "admin"
 
@@ -36,6 +38,18 @@ def may_administer(user: Account) -> bool:
     if not may_view(user):
         return False
     return bool(getattr(user, "is_superuser", False)) or ADMIN_GROUP in _groups(user)
+
+
+def scopes_of(user: Account) -> frozenset[Scope]:
+    """What a token of the account can be good for, now."""
+    if not may_view(user):
+        return frozenset()
+    allowed = {Scope.TASKS_READ, Scope.NODES_READ}
+    if may_operate(user):
+        allowed |= {Scope.TASKS_WRITE, Scope.OPERATE}
+    if may_administer(user):
+        allowed.add(Scope.ADMIN)
+    return frozenset(allowed)
 
 
 def _groups(user: Account) -> frozenset[str]:

@@ -15,7 +15,7 @@ from workers.backoff import Backoff, jittered
 from workers.client import Answer, Unreachable
 from workers.identity import Identity
 from workers.node import Node
-from workers.protocol import PROTOCOL_VERSION, HeartbeatReply, Register, Registered
+from workers.protocol import PROTOCOL_VERSION, HeartbeatReply, Register, Registered, Renewed
 from workers.registry import type_infos
 from workers.reporter import REFUSED_PAUSE_SECONDS, Client
 
@@ -23,12 +23,14 @@ logger = logging.getLogger(__name__)
 
 REGISTER_PATH: Final = "/api/v1/nodes/register"
 HEARTBEAT_PATH: Final = "/api/v1/nodes/heartbeat"
+CREDENTIAL_PATH: Final = "/api/v1/nodes/credential"
 _FIRST_HEARTBEAT_SECONDS: Final = 5.0
 #: Until the next heartbeat, when it holds something that the dispatcher waits for.
 _SOON_SECONDS: Final = 0.1
 
 _encode = msgspec.json.Encoder().encode
 _decode_registered = msgspec.json.Decoder(Registered).decode
+_decode_renewed = msgspec.json.Decoder(Renewed).decode
 _decode_reply = msgspec.json.Decoder(HeartbeatReply).decode
 
 
@@ -134,7 +136,7 @@ class Membership:
     def _not_registered(self, answer: Answer) -> float:
         if answer.status in (401, 403):
             if answer.status == HTTPStatus.UNAUTHORIZED and self._identity.fall_back():
-                logger.warning("the stored credential is refused; trying the enrolment token")
+                logger.warning("the stored credential is refused; trying the token that was given")
                 return 0.0
             return self._trouble(
                 f"the dispatcher refuses this node's token ({answer.status}). Get a new one with "
@@ -170,6 +172,9 @@ class Membership:
         is_awaited = self._node.resolve(reply.resolve)
         # Last: what others have now must not be begun.
         self._renew(sent_at)
+        if reply.renew_credential and self._renew_credential():
+            # At once: the dispatcher uses the new push key, and lets the old credential end, when it sees the new one.
+            return 0.0
         return jittered(_SOON_SECONDS if is_awaited else self._interval)
 
     def _renew(self, sent_at: float) -> None:
@@ -179,6 +184,22 @@ class Membership:
         has been heard again and has said what is superseded. What runs goes on: nobody gains by its end until then.
         """
         self._node.pool.start_until(sent_at + self._lease_seconds)
+
+    def _renew_credential(self) -> bool:
+        """Fetch and keep a new credential; whether that went well. If not, the next heartbeat brings it up again."""
+        try:
+            answer = self._client.post(CREDENTIAL_PATH, b"{}")
+            if not answer.is_ok:
+                logger.warning("no new credential: the dispatcher answered %d", answer.status)
+                return False
+            reply = _decode_renewed(answer.body)
+            self._identity.store(reply.credential)
+        except (Unreachable, OSError, msgspec.MsgspecError) as error:
+            logger.warning("no new credential: %s", error)
+            return False
+        self._node.push_keys.replace(reply.push_key)
+        logger.info("this node has a new credential")
+        return True
 
     def _trouble(self, what: str, pause: float | None = None) -> float:
         if what != self._last_trouble:

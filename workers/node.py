@@ -38,6 +38,7 @@ from workers.protocol import (
     Resolved,
     TaskResult,
 )
+from workers.push_keys import PushKeys
 from workers.registry import ExecutorName, TaskType
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class Node:
         self.outbox = outbox
         self.notes = Notes()
         self.completions = Completions()
-        self.push_key = ""
+        self.push_keys = PushKeys()
         self.protocol = 1
         self.desired: DesiredStatus = "run"
         #: Answers for the next heartbeat.
@@ -160,7 +161,7 @@ class Node:
 
     def registered(self, reply: Registered) -> None:
         """Take in what the dispatcher said at registration."""
-        self.push_key = reply.push_key
+        self.push_keys.replace(reply.push_key)
         self.protocol = reply.protocol
         self._ledger.memory_seconds = max(_MIN_MEMORY_SECONDS, 2.0 * reply.lease_seconds)
         self.set_desired(reply.status)

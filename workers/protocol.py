@@ -10,6 +10,7 @@ node → dispatcher (``Authorization: Bearer <node credential>``)
     POST /api/v1/nodes/register    Register   -> Registered
     POST /api/v1/nodes/heartbeat   Heartbeat  -> HeartbeatReply   (409: register first)
     POST /api/v1/nodes/results     Report     -> ReportReply
+    POST /api/v1/nodes/credential             -> Renewed          (after a heartbeat that said ``renew_credential``)
 
 dispatcher → node (signed, see ``sign``)
     POST {url}/tasks               Push       -> 202 PushReply    (429/503 + Retry-After: back-pressure)
@@ -163,6 +164,19 @@ class HeartbeatReply(Message):
     superseded: list[AttemptRef] = []
     #: As in ``Control``, for a node that cannot be reached; the next heartbeat, sent at once, holds the answer.
     resolve: list[AttemptRef] = []
+    #: Fetch another credential in place of the one that this heartbeat was sent with.
+    renew_credential: bool = False
+
+
+class Renewed(Message):
+    """A node's next credential and push key. Once it has stored the credential it uses it, and nothing else.
+
+    Requests to the node are signed with the new key from the first use of the credential on; some that were signed
+    with the old one may still arrive.
+    """
+
+    credential: str
+    push_key: str
 
 
 class TaskError(Message):

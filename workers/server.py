@@ -100,20 +100,25 @@ class NodeServer:
         return response
 
     def _refuse(self, request: Request, path: str) -> Response | None:
-        if not self._node.push_key:
+        keys = self._node.push_keys
+        if not keys.current:
             return problem(503, "This node is not registered yet.", Retry_After=_RETRY_AFTER)
         message_id = request.headers.get(HEADER_ID.lower(), "")
         now = self._wall_clock()
-        if 0 < len(message_id) <= _MAX_ID_CHARS and is_signed(
-            self._node.push_key,
-            request.headers.get(HEADER_SIGNATURE.lower(), ""),
-            message_id=message_id,
-            timestamp=request.headers.get(HEADER_TIMESTAMP.lower(), ""),
-            method=request.method,
-            path=path,
-            body=request.body,
-            now=now,
-        ):
+
+        def is_signed_with(key: str) -> bool:
+            return is_signed(
+                key,
+                request.headers.get(HEADER_SIGNATURE.lower(), ""),
+                message_id=message_id,
+                timestamp=request.headers.get(HEADER_TIMESTAMP.lower(), ""),
+                method=request.method,
+                path=path,
+                body=request.body,
+                now=now,
+            )
+
+        if 0 < len(message_id) <= _MAX_ID_CHARS and keys.fits(is_signed_with, time.monotonic()):
             return None
         # The date lets a dispatcher whose clock is off see that this is why.
         return problem(401, "The signature is missing, wrong, or too old.", Date=formatdate(now, usegmt=True))

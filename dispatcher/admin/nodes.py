@@ -49,7 +49,7 @@ class NodeAdmin(SteeredAdmin):
     )  # fmt: skip
     list_filter = ("state", "intent", "breaker", "is_tutorial")
     search_fields = ("name",)
-    actions = ("drain", "resume", "disable", "revoke_credentials", "issue_enrolment_token")
+    actions = ("drain", "resume", "disable", "rotate_credentials", "revoke_credentials", "issue_enrolment_token")
     fields = (
         "name", "address", "state", "wanted", "draining", "load", "running_tasks", "label_text", "queue_text",
         "capabilities", "version", "protocol", "is_tutorial", "boot_id", "incarnation", "created_at", "registered_at",
@@ -150,6 +150,27 @@ class NodeAdmin(SteeredAdmin):
             button=_t("Disable"),
         )
         return self._want(request, rows, question, node_registry.disable)
+
+    @admin.action(description=_("Rotate credentials: the nodes fetch new ones"), permissions=["administer"])
+    def rotate_credentials(self, request: HttpRequest, rows: QuerySet[Node]) -> HttpResponse | None:
+        """Without a pause."""
+        question = Question(
+            action="rotate_credentials",
+            title=_t("Rotate credentials"),
+            consequence=_t(
+                "Each of these nodes fetches a new credential and push key with its next heartbeat. The "
+                "old ones end some minutes after that. If one has fallen into wrong hands, revoke it instead."
+            ),
+            button=_t("Rotate"),
+            form=NoForm,
+        )
+
+        def rotate(_answer: dict[str, Any]) -> str:
+            now = timezone.now()
+            asked = sum(credentials.request_rotation(node, actor=actor(request), now=now) for node in rows)
+            return ngettext("%d credential is to be renewed.", "%d credentials are to be renewed.", asked) % asked
+
+        return confirm_then(self, request, rows, question, rotate)
 
     @admin.action(description=_("Revoke credentials"), permissions=["administer"])
     def revoke_credentials(self, request: HttpRequest, rows: QuerySet[Node]) -> HttpResponse | None:

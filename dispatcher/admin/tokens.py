@@ -19,32 +19,62 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from dispatcher import credentials, node_registry
+from dispatcher import credentials, node_registry, roles
 from dispatcher.admin.access import SteeredAdmin, actor
 from dispatcher.admin.confirmation import NoForm, Question, confirm_then, one_line
 from dispatcher.admin.handover import MAX_HOURS, hand_over
 from dispatcher.api.validation import name_error
+from dispatcher.conf import conf
 from dispatcher.models import Credential
+from dispatcher.scopes import Scope
 
 MAX_USES = 1000
+#: The longest life of an API token that is made to expire.
+MAX_DAYS = 3660
 
 User = get_user_model()
 
 
 class ApiTokenForm(forms.Form):
-    """Whose rights, what for, how long."""
+    """In whose name, what for, how long."""
 
     user = forms.ModelChoiceField(label=_("Account"), queryset=User.objects.filter(is_active=True))
     label = forms.CharField(label=_("What it is for"), max_length=100, validators=[one_line])
-    hours = forms.FloatField(
-        label=_("Good for hours"), required=False, min_value=0.1, max_value=MAX_HOURS, help_text=_("Empty: for good.")
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"),
+        choices=[(scope.value, f"{scope}: {scope.meaning}") for scope in Scope],
+        initial=[Scope.TASKS_READ, Scope.NODES_READ],
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("What it is good for, as far as the role of the account allows."),
     )
+    days = forms.FloatField(
+        label=_("Good for days"),
+        required=False,
+        initial=lambda: conf().api_token_days,
+        min_value=0.01,
+        max_value=MAX_DAYS,
+        help_text=_("Empty: for good."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """No more than the role of the account allows."""
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("user") and given.get("scopes"):
+            beyond = set(given["scopes"]) - roles.scopes_of(given["user"])
+            if beyond:
+                self.add_error("scopes", _t("The role of this account does not allow: %s.") % ", ".join(sorted(beyond)))
+        return given
 
     def issue(self, *, by: str) -> list[tuple[str, str]]:
         """The token."""
         now, given = timezone.now(), self.cleaned_data
         token = credentials.issue_api_token(
-            user=given["user"], label=given["label"], expires_at=_after(now, given["hours"]), actor=by, now=now
+            user=given["user"],
+            label=given["label"],
+            wanted=[Scope(word) for word in given["scopes"]],
+            expires_at=None if given["days"] is None else now + timedelta(days=given["days"]),
+            actor=by,
+            now=now,
         )
         return [(f"{given['user']}: {given['label']}", token)]
 
@@ -60,7 +90,11 @@ class EnrolmentTokenForm(forms.Form):
         """The token."""
         now, given = timezone.now(), self.cleaned_data
         token = credentials.issue_enrolment_token(
-            label=given["label"], uses=given["uses"], expires_at=_after(now, given["hours"]), actor=by, now=now
+            label=given["label"],
+            uses=given["uses"],
+            expires_at=now + timedelta(hours=given["hours"]),
+            actor=by,
+            now=now,
         )
         return [(given["label"], token)]
 
@@ -114,15 +148,15 @@ class CredentialAdmin(SteeredAdmin):
     """Only beginnings of tokens are known here; a new one is shown once."""
 
     list_display = (
-        "begins_with", "kind", "label", "user", "node", "uses_left", "created_at", "expires_at", "revoked_at",
+        "begins_with", "kind", "label", "user", "scopes", "node", "uses_left", "created_at", "expires_at", "revoked_at",
         "last_used_at",
     )  # fmt: skip
     list_select_related = ("user", "node")
     list_filter = ("kind", IsLive)
     search_fields = ("prefix", "label", "node__name")
     ordering = ("-id",)
-    fields = ("begins_with", "kind", "label", "user", "node", "uses_left", "created_at", "expires_at", "revoked_at",
-              "last_used_at")  # fmt: skip
+    fields = ("begins_with", "kind", "label", "user", "scopes", "node", "uses_left", "created_at", "expires_at",
+              "revoked_at", "renew_at", "last_used_at")  # fmt: skip
     actions = ("revoke",)
     change_list_template = "admin/dispatcher/credentials.html"
 
@@ -186,7 +220,3 @@ class CredentialAdmin(SteeredAdmin):
             return TemplateResponse(request, "admin/dispatcher/page.html", context)
 
         return page
-
-
-def _after(now: Any, hours: float | None) -> Any:
-    return None if hours is None else now + timedelta(hours=hours)

@@ -14,11 +14,16 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from dispatcher import credentials
+from dispatcher.api.problems import CHALLENGE
 from dispatcher.models import Credential
 from dispatcher.states import NodeIntent
 
-_CHALLENGE: Final = 'Bearer realm="taskdist"'
-_WRONG: Final = "The token is unknown, expired or revoked."
+#: How to come by another, by kind.
+_ANOTHER: Final = {
+    Credential.Kind.API: "Make another on the page /tokens/ or by manage.py api_token create.",
+    Credential.Kind.ENROLMENT: "Make another by manage.py node_token enrol.",
+    Credential.Kind.NODE: "Make another by manage.py node_token create NAME.",
+}
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
@@ -48,17 +53,19 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
     def authenticate_header(self, _request: Request) -> str:
         """The challenge of a 401."""
-        return _CHALLENGE
+        return CHALLENGE
 
 
 class NodeAuthentication(authentication.BaseAuthentication):
     """``Authorization: Bearer tdn_…``: a node, known by its credential and by nothing that it says in the body."""
 
     kinds: tuple[str, ...] = (Credential.Kind.NODE,)
+    #: Whether an enrolment token that has been used passes: a node whose answer was lost comes with it again.
+    takes_used = False
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Credential] | None:
         """Nobody's account, and the credential with its node. 401: a bad token; 403: another kind, a disabled node."""
-        credential = _credential(request)
+        credential = _credential(request, takes_used=self.takes_used)
         if credential is None:
             return None
         if credential.kind not in self.kinds:
@@ -72,16 +79,17 @@ class NodeAuthentication(authentication.BaseAuthentication):
 
     def authenticate_header(self, _request: Request) -> str:
         """The challenge of a 401."""
-        return _CHALLENGE
+        return CHALLENGE
 
 
 class EnrollingNodeAuthentication(NodeAuthentication):
     """Also lets in enrolment tokens (``tde_…``), with which a node gets its credential."""
 
     kinds = (Credential.Kind.NODE, Credential.Kind.ENROLMENT)
+    takes_used = True
 
 
-def _credential(request: Request) -> Credential | None:
+def _credential(request: Request, *, takes_used: bool = False) -> Credential | None:
     """The live credential that the request names; None if it names none."""
     header = request.META.get("HTTP_AUTHORIZATION", "")
     if not header:
@@ -89,8 +97,15 @@ def _credential(request: Request) -> Credential | None:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise AuthenticationFailed("Authorize with: Authorization: Bearer <token>.")
-    token = token.strip()
-    credential = credentials.authenticate(token, now=timezone.now()) if token.isascii() else None
+    token, now = token.strip(), timezone.now()
+    credential = credentials.find(token)
     if credential is None:
-        raise AuthenticationFailed(_WRONG)
+        kind = credentials.KINDS.get(token[:4], Credential.Kind.API)
+        raise AuthenticationFailed(f"The token is unknown; was it copied whole? {_ANOTHER[kind]}")
+    if reason := credentials.why_ended(credential, now):
+        if takes_used and credential.revoked_at is None and (credential.expires_at or now) >= now:
+            return credential
+        kind = Credential.Kind(credential.kind)
+        raise AuthenticationFailed(f"The token {credential.prefix}… {reason}. {_ANOTHER[kind]}")
+    credentials.touch(credential, now=now)
     return credential

@@ -9,7 +9,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "dispatcher.api.authentication.TokenAuthentication",
         "dispatcher.api.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["dispatcher.api.permissions.ReadOrOperate"],
+    "DEFAULT_PERMISSION_CLASSES": ["dispatcher.api.permissions.Scoped"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     # Bodies are read through the guard, never by a parser of the framework.
     "DEFAULT_PARSER_CLASSES": [],

@@ -14,6 +14,7 @@ from dispatcher.api.problems import FieldError, invalid
 from dispatcher.api.views import ApiView, answer, known_params, page_limit, whole_number
 from dispatcher.models import Change
 from dispatcher.redaction import redactor
+from dispatcher.scopes import Scope
 
 #: On PostgreSQL an id may appear after a larger one. A page ends before a gap in the ids while it may yet be filled.
 SETTLED_AFTER: Final = timedelta(seconds=10)
@@ -24,6 +25,8 @@ _MAX_POSITION: Final = 2**63 - 1
 class CountsView(ApiView):
     """``/counts``."""
 
+    reads = Scope.TASKS_READ
+
     def get(self, request: Request) -> HttpResponse:
         """Tasks per state."""
         known_params(request.query_params)
@@ -32,6 +35,8 @@ class CountsView(ApiView):
 
 class ChangesView(ApiView):
     """``/changes``: what happened, oldest first. ``audited=true``: only what someone did."""
+
+    reads = Scope.TASKS_READ
 
     def get(self, request: Request) -> HttpResponse:
         """The changes above ``after``; ask again with ``next``. ``next`` does not move when there is nothing new."""

@@ -99,7 +99,8 @@ def admit(
     if node is not None and node.name != message.name:
         raise Problem(403, f"This token belongs to the node {node.name!r}, not to {message.name!r}.")
     if credential.kind == Credential.Kind.NODE and node is not None:
-        return node_registry.register(message, node=node, now=now, is_tutorial=is_tutorial), None
+        version = credential.push_key_version
+        return node_registry.register(message, node=node, now=now, is_tutorial=is_tutorial, key_version=version), None
     with transaction.atomic():
         node, token = node_registry.enrol(message, credential=credential, now=now)
         if is_tutorial:

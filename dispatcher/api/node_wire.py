@@ -9,17 +9,18 @@ import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from dispatcher import node_registry
+from dispatcher import credentials, node_registry
 from dispatcher.api import node_intake
 from dispatcher.api.authentication import EnrollingNodeAuthentication, NodeAuthentication
 from dispatcher.api.permissions import IsNode
-from dispatcher.api.views import ApiView, answer
+from dispatcher.api.views import ApiView, NoFields, answer
 from dispatcher.models import Credential, Node
 from dispatcher.models.clock import database_now
 from workers import protocol
 
 _register = msgspec.json.Decoder(protocol.Register)
 _heartbeat = msgspec.json.Decoder(protocol.Heartbeat)
+_no_fields = msgspec.json.Decoder(NoFields)
 
 
 class NodeRoute(ApiView):
@@ -68,7 +69,19 @@ class HeartbeatView(LeaseRoute):
     def post(self, _request: Request) -> HttpResponse:
         """What the node shall do."""
         message = node_intake.tidy_heartbeat(node_intake.receive(self.http, _heartbeat))
-        return answer(node_registry.heartbeat(message, node=self.node, now=self.now))
+        return answer(node_registry.heartbeat(message, node=self.node, credential=self.credential, now=self.now))
+
+
+class CredentialView(NodeRoute):
+    """``/nodes/credential``: the node was told by a heartbeat to renew its credential."""
+
+    body_required = False
+
+    def post(self, _request: Request) -> HttpResponse:
+        """Another credential and push key. The old ones are good until the new credential has been used for a while."""
+        self.read(_no_fields)
+        token, key = credentials.renew(self.credential, node=self.node, now=self.now)
+        return answer(protocol.Renewed(credential=token, push_key=key))
 
 
 class ResultsView(NodeRoute):

@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from dispatcher import credentials, node_registry, queries
-from dispatcher.api.permissions import Administer
-from dispatcher.api.problems import FieldError, Problem, invalid
+from dispatcher.api.problems import STATE_CONFLICT, FieldError, Problem, invalid
 from dispatcher.api.validation import text_error
-from dispatcher.api.views import ApiView, answer, known_name, known_params
+from dispatcher.api.views import ApiView, NoFields, answer, known_name, known_params
 from dispatcher.models import Node
+from dispatcher.scopes import Scope
 
 #: An enrolment token lives this long unless it is asked for longer, in seconds; and at most a year.
 DEFAULT_ENROLMENT_SECONDS: Final = 24 * 3600.0
@@ -37,6 +37,7 @@ class EnrolmentRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
 
 
 reason_decoder = msgspec.json.Decoder(Reason)
+_no_fields = msgspec.json.Decoder(NoFields)
 _enrolment = msgspec.json.Decoder(EnrolmentRequest)
 
 _ACTIONS: Final = {
@@ -49,6 +50,8 @@ _ACTIONS: Final = {
 class NodesView(ApiView):
     """``/nodes``."""
 
+    reads = Scope.NODES_READ
+
     def get(self, request: Request) -> HttpResponse:
         """All nodes with their load."""
         known_params(request.query_params)
@@ -57,6 +60,8 @@ class NodesView(ApiView):
 
 class NodeView(ApiView):
     """``/nodes/{name}``."""
+
+    reads = Scope.NODES_READ
 
     def get(self, request: Request, name: str) -> HttpResponse:
         """Everything about one node."""
@@ -69,6 +74,8 @@ class NodeView(ApiView):
 
 class NodeActionView(ApiView):
     """``/nodes/{name}/drain``, ``/resume``, ``/disable``."""
+
+    writes = Scope.OPERATE
 
     def post(self, _request: Request, name: str, action: str) -> HttpResponse:
         """Say what is wanted of the node. Repeating it changes nothing."""
@@ -89,10 +96,27 @@ class NodeActionView(ApiView):
         )
 
 
+class RotateView(ApiView):
+    """``/nodes/{name}/rotate``."""
+
+    writes = Scope.ADMIN
+
+    def post(self, _request: Request, name: str) -> HttpResponse:
+        """Let the node fetch a new credential with its next heartbeat. 409 if it has none that is good."""
+        self.read(_no_fields)
+        node = Node.objects.filter(name=known_name(name)).first()
+        if node is None:
+            raise Problem(404, "There is no such node.")
+        asked = credentials.request_rotation(node, actor=self.actor, now=self.now)
+        if not asked:
+            raise Problem(409, "This node has no credential that is good: nothing to rotate.", type=STATE_CONFLICT)
+        return answer({"name": node.name, "credentials": asked})
+
+
 class EnrolmentTokensView(ApiView):
     """``/nodes/enrolment-tokens``."""
 
-    permission_classes = (Administer,)
+    writes = Scope.ADMIN
 
     def post(self, _request: Request) -> HttpResponse:
         """A new token, shown this once."""

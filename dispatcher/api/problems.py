@@ -22,7 +22,8 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 from dispatcher import faults
-from dispatcher.node_registry import EnrolmentRefused, RegisterFirst
+from dispatcher.credentials import RenewalRefused
+from dispatcher.node_registry import EnrolmentRefused, EnrolmentUsedUp, RegisterFirst
 from dispatcher.queues import UnknownQueue
 from dispatcher.redaction import redactor
 
@@ -36,6 +37,9 @@ TYPE_PREFIX: Final = "urn:taskdist:problem:"
 INVALID: Final = TYPE_PREFIX + "invalid"
 IDEMPOTENCY_CONFLICT: Final = TYPE_PREFIX + "idempotency-conflict"
 REGISTER_FIRST: Final = TYPE_PREFIX + "register-first"
+#: Of a 401.
+CHALLENGE: Final = 'Bearer realm="taskdist"'
+INSUFFICIENT_SCOPE: Final = TYPE_PREFIX + "insufficient-scope"
 STATE_CONFLICT: Final = TYPE_PREFIX + "state-conflict"
 
 
@@ -179,8 +183,13 @@ def _from_domain(error: Exception) -> Problem | None:
     """What node registry and queues refuse."""
     if isinstance(error, RegisterFirst):
         return Problem(409, "Register first: this start of the node is not known.", type=REGISTER_FIRST)
+    if isinstance(error, EnrolmentUsedUp):
+        detail = "This enrolment token has been used. Make another by manage.py node_token enrol."
+        return Problem(401, detail, headers={"WWW-Authenticate": CHALLENGE})
     if isinstance(error, EnrolmentRefused):
         return Problem(409, f"Not enrolled: {error}.", type=STATE_CONFLICT)
+    if isinstance(error, RenewalRefused):
+        return Problem(409, "This credential is not to be renewed, or was already.", type=STATE_CONFLICT)
     if isinstance(error, UnknownQueue):
         return Problem(404, f"There is no queue called {error}.")
     return None

@@ -17,6 +17,7 @@ from dispatcher.api.views import ApiView, answer, known_name, known_params
 from dispatcher.models import Queue
 from dispatcher.scheduling.policies import POLICIES
 from dispatcher.scheduling.snapshot import DEFAULT_POLICY
+from dispatcher.scopes import Scope
 
 _Description = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -43,6 +44,9 @@ _queue_edit = msgspec.json.Decoder(QueueEdit)
 class QueuesView(ApiView):
     """``/queues``."""
 
+    reads = Scope.TASKS_READ
+    writes = Scope.OPERATE
+
     body_required = True
 
     def get(self, request: Request) -> HttpResponse:
@@ -64,6 +68,9 @@ class QueuesView(ApiView):
 
 class QueueView(ApiView):
     """``/queues/{name}``."""
+
+    reads = Scope.TASKS_READ
+    writes = Scope.OPERATE
 
     body_required = True
 
@@ -89,6 +96,8 @@ class QueueView(ApiView):
 class PauseView(ApiView):
     """``/queues/{name}/pause``."""
 
+    writes = Scope.OPERATE
+
     def post(self, _request: Request, name: str) -> HttpResponse:
         """Hand out no more tasks of the queue. Repeating it changes nothing."""
         reason = read_reason(self)
@@ -97,6 +106,8 @@ class PauseView(ApiView):
 
 class ResumeView(ApiView):
     """``/queues/{name}/resume``."""
+
+    writes = Scope.OPERATE
 
     def post(self, _request: Request, name: str) -> HttpResponse:
         """Hand out tasks again."""

@@ -23,6 +23,7 @@ from dispatcher.api.views import ApiView, answer
 from dispatcher.conf import conf
 from dispatcher.models import Node, Task
 from dispatcher.models.task import parse_task_id
+from dispatcher.scopes import Scope
 from dispatcher.states import TaskState
 from workers import protocol
 
@@ -87,6 +88,8 @@ _result = msgspec.json.Decoder(SeedResult)
 
 class TaskRoute(ApiView):
     """``POST /task``."""
+
+    writes = Scope.TASKS_WRITE
 
     body_required = True
 

@@ -22,6 +22,7 @@ from dispatcher.models.lanes import lanes_by_id
 from dispatcher.models.task import parse_task_id
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.shapes import TaskDetail
+from dispatcher.scopes import Scope
 from dispatcher.states import TaskState
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,9 @@ _no_fields = msgspec.json.Decoder(NoFields)
 class TasksView(ApiView):
     """``/tasks``: all tasks, newest first, and where new ones are submitted."""
 
+    reads = Scope.TASKS_READ
+    writes = Scope.TASKS_WRITE
+
     body_required = True
 
     def get(self, request: Request) -> HttpResponse:
@@ -73,6 +77,8 @@ class TasksView(ApiView):
 class TaskView(ApiView):
     """``/tasks/{id}``: everything about one task but its log."""
 
+    reads = Scope.TASKS_READ
+
     def get(self, request: Request, task_id: str) -> HttpResponse:
         """The task."""
         sight = asked_sight(self, task_id, known_params(request.query_params, "unmasked"))
@@ -84,6 +90,8 @@ class TaskView(ApiView):
 
 class TaskLogsView(ApiView):
     """``/tasks/{id}/logs``: the log lines of one attempt."""
+
+    reads = Scope.TASKS_READ
 
     def get(self, request: Request, task_id: str) -> HttpResponse:
         """Lines above ``after``, in order; of the newest attempt that has any unless ``attempt`` says another."""
@@ -105,6 +113,8 @@ class TaskLogsView(ApiView):
 class CancelTaskView(ApiView):
     """``/tasks/{id}/cancel``."""
 
+    writes = Scope.TASKS_WRITE
+
     def post(self, _request: Request, task_id: str) -> HttpResponse:
         """End a waiting task now (200), or ask the node that has it (202). 409 if it has ended."""
         self.read(_no_fields)
@@ -121,6 +131,8 @@ class CancelTaskView(ApiView):
 class RetryTaskView(ApiView):
     """``/tasks/{id}/retry``."""
 
+    writes = Scope.TASKS_WRITE
+
     def post(self, _request: Request, task_id: str) -> HttpResponse:
         """Make a new task like this one, which has ended. 409 if it has not."""
         self.read(_no_fields)
@@ -135,6 +147,8 @@ class RetryTaskView(ApiView):
 
 class CancelTasksView(ApiView):
     """``/tasks/cancel``: many at once, ``{"ids": ["1", "2"]}``."""
+
+    writes = Scope.TASKS_WRITE
 
     body_required = True
 
@@ -154,6 +168,8 @@ class CancelTasksView(ApiView):
 
 class RetryTasksView(ApiView):
     """``/tasks/retry``: many at once, ``{"ids": ["1", "2"]}``."""
+
+    writes = Scope.TASKS_WRITE
 
     body_required = True
 

@@ -20,11 +20,13 @@ routes = [
     path("nodes/register", node_wire.RegisterView.as_view(), name="node-register"),
     path("nodes/heartbeat", node_wire.HeartbeatView.as_view(), name="node-heartbeat"),
     path("nodes/results", node_wire.ResultsView.as_view(), name="node-results"),
+    path("nodes/credential", node_wire.CredentialView.as_view(), name="node-credential"),
     path("nodes/enrolment-tokens", nodes.EnrolmentTokensView.as_view(), name="enrolment-tokens"),
     path("nodes/<str:name>", nodes.NodeView.as_view(), name="node"),
     re_path(
         r"^nodes/(?P<name>[^/]+)/(?P<action>drain|resume|disable)$", nodes.NodeActionView.as_view(), name="node-action"
     ),
+    path("nodes/<str:name>/rotate", nodes.RotateView.as_view(), name="node-rotate"),
     path("queues", queue_routes.QueuesView.as_view(), name="queues"),
     path("queues/<str:name>", queue_routes.QueueView.as_view(), name="queue"),
     path("queues/<str:name>/pause", queue_routes.PauseView.as_view(), name="queue-pause"),

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from dispatcher.api import json_guard
 from dispatcher.api.problems import FieldError, Problem, invalid
 from dispatcher.api.validation import explain, name_error
+from dispatcher.scopes import Scope
 
 T = TypeVar("T")
 
@@ -35,6 +36,9 @@ class ApiView(APIView):
     """Base of all routes. ``body_required`` False: methods with a body may also come without one."""
 
     body_required = False
+    #: What it takes to read and to change something here; None: nobody may.
+    reads: Scope | None = None
+    writes: Scope | None = None
     #: Not OPTIONS: there is nothing to tell, and ``Allow`` shall name what works.
     http_method_names = [name for name in View.http_method_names if name != "options"]
     #: The request as Django knows it; DRF wraps it in one of its own.

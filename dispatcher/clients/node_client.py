@@ -61,7 +61,7 @@ class NodeClient:
 
     def __init__(self, *, url: str, key: str) -> None:
         self.url = url
-        self._key = key
+        self.key = key
         self._address = addresses.parse(url)
         #: How many seconds the node's clock is ahead of ours, as far as it matters.
         self._ahead = 0.0
@@ -109,7 +109,7 @@ class NodeClient:
 
     def _exchange(self, method: str, path: str, body: bytes, deadline: float) -> Answer:
         full_path = self._address.path + path
-        headers = signed_headers(self._key, method=method, path=full_path, body=body, ahead=self._ahead)
+        headers = signed_headers(self.key, method=method, path=full_path, body=body, ahead=self._ahead)
         connection, timed = self._connect(deadline)
         timed.expire_at(deadline)
         try:

@@ -123,11 +123,11 @@ class Poller(Loop):
             node_registry.hold_for_failure(node.pk, reason=reason, now=timezone.now())
 
     def _client(self, node: Node) -> NodeClient:
-        client = self._clients.get(node.pk)
-        if client is None or client.url != node.url:
+        client, key = self._clients.get(node.pk), credentials.push_key(node)
+        if client is None or client.url != node.url or client.key != key:
             if client is not None:
                 client.close()
-            client = self._clients[node.pk] = NodeClient(url=node.url, key=credentials.push_key(node))
+            client = self._clients[node.pk] = NodeClient(url=node.url, key=key)
         return client
 
     def _reconcile(self, node: Node, client: NodeClient, status: protocol.NodeStatus) -> None:

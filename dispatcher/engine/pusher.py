@@ -34,6 +34,8 @@ THREADS = 16
 MAX_PUSH = 1000
 #: Characters of all payloads in one request; as UTF-8 with the rest around them this stays below the 8 MiB nodes take.
 MAX_PUSH_CHARS = 2_000_000
+#: A node's row is read again after this time: what it is pushed to and signed with may have changed.
+KEEP_NODE_SECONDS = 60.0
 #: How long an acknowledgement waits for a push to travel with.
 ACK_DELAY_SECONDS = 0.5
 _encoder = msgspec.json.Encoder()
@@ -52,6 +54,7 @@ class _Channel:
         self.client: NodeClient | None = None
         #: The node's row, as long as it takes what it is sent.
         self.node: Node | None = None
+        self.node_read_at = 0.0
 
     def is_due(self, moment: float) -> bool:
         return not self.busy and (
@@ -195,19 +198,23 @@ class Pusher(Loop):
 def _node(channel: _Channel, tasks: Sequence[Claimed]) -> Node:
     """The node's row: the one kept of the last request, unless tasks are for another start of its program.
 
-    Its address may change without a new start; then a request to the old one fails, and the row is read again.
+    Its address may change without a new start; then a request to the old one fails, and the row is read again. Its push
+    key may change as well: the node takes the old one for some minutes more.
     """
     kept, channel.node = channel.node, None
-    if kept is not None and all(task.incarnation == kept.incarnation for task in tasks):
+    is_fresh = time.monotonic() - channel.node_read_at < KEEP_NODE_SECONDS
+    if kept is not None and is_fresh and all(task.incarnation == kept.incarnation for task in tasks):
         return kept
+    channel.node_read_at = time.monotonic()
     return Node.objects.get(pk=channel.node_id)
 
 
 def _client(channel: _Channel, node: Node) -> NodeClient:
-    if channel.client is None or channel.client.url != node.url:
+    key = credentials.push_key(node)
+    if channel.client is None or channel.client.url != node.url or channel.client.key != key:
         if channel.client is not None:
             channel.client.close()
-        channel.client = NodeClient(url=node.url, key=credentials.push_key(node))
+        channel.client = NodeClient(url=node.url, key=key)
     return channel.client
 
 

@@ -3,7 +3,7 @@
 Task rows change only through ``dispatcher.lifecycle``, node rows only through ``dispatcher.node_registry``.
 """
 
-from dispatcher.models.access import Credential
+from dispatcher.models.access import Credential, Throttle
 from dispatcher.models.attempt import Attempt, IdempotencyKey, LogChunk, TaskProgress, TaskTag
 from dispatcher.models.feed import Change, FeedCursor, MinuteRollup, StateCount
 from dispatcher.models.node import EngineProcess, Node, SchedulerMemory
@@ -29,4 +29,5 @@ __all__ = [
     "Task",
     "TaskProgress",
     "TaskTag",
+    "Throttle",
 ]

@@ -1,4 +1,4 @@
-"""Tokens of programs, enrolment tokens and node credentials."""
+"""Tokens of programs, enrolment tokens and node credentials; and who has failed with one lately."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ class Credential(models.Model):
     )
     #: The node that a node credential belongs to; or the only node that an enrolment token may enrol.
     node = models.ForeignKey("dispatcher.Node", models.PROTECT, null=True, blank=True, verbose_name=_("node"))
+    #: What an API token is good for (``dispatcher.scopes``), as far as the role of its account allows.
+    scopes = models.CharField(_("scopes"), max_length=200, blank=True)
     uses_left = models.IntegerField(_("uses left"), null=True, blank=True)
+    #: What its holder got it for: the enrolment token, or the node credential that it takes the place of.
+    obtained_with = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
+    #: From then on the node is told to fetch another credential in place of this one.
+    renew_at = models.DateTimeField(_("to be renewed from"), null=True, blank=True)
+    #: Which of its node's push keys was handed out with it.
+    push_key_version = models.IntegerField(default=1)
     created_at = models.DateTimeField(_("created"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
@@ -43,3 +51,15 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.get_kind_display()})"
+
+
+class Throttle(models.Model):
+    """Tries of one kind from one place within a window of time. Written by ``dispatcher.throttle``."""
+
+    #: SHA-256 of what is counted: names that strangers type are not kept in clear, and have one length.
+    key = models.CharField(primary_key=True, max_length=64)
+    ends_at = models.DateTimeField()
+    count = models.IntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["ends_at"], name="throttle_by_end")]

@@ -59,6 +59,9 @@ class Node(models.Model):
     push_failures = models.IntegerField(_("failed pushes in a row"), default=0)
     breaker = models.CharField(_("breaker"), max_length=10, choices=_choices(BreakerState), default=BreakerState.CLOSED)
 
+    #: Which of its push keys requests to it are signed with: the one that it is known to have.
+    push_key_version = models.IntegerField(_("push key"), default=1)
+
     class Meta:
         verbose_name = _("node")
         verbose_name_plural = _("nodes")

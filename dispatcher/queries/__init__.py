@@ -15,6 +15,7 @@ from dispatcher.queries.task_detail import log_tail, task_detail, task_document,
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import MAX_LIMIT, task_page
 from dispatcher.queries.tasks_document import tasks_document
+from dispatcher.queries.tokens import api_tokens
 from dispatcher.queries.waiting import waiting
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "FilterError",
     "LiveCounts",
     "TaskFilters",
+    "api_tokens",
     "audit_page",
     "live_counts",
     "log_tail",

@@ -8,7 +8,6 @@ from django.core.management import CommandError, call_command
 from dispatcher import credentials
 from dispatcher.models import Change, Credential, Node
 from tests.api.conftest import now
-from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -45,11 +44,13 @@ def test_revoke() -> None:
     assert "0 credential(s)" in run("revoke", "gpu-1")[1]
 
 
-def test_api() -> None:
-    user = make_user("robot")
-    found = credentials.authenticate(run("api", "robot", "--label", "nightly")[0].strip(), now=now())
+def test_rotate_asks_the_node_and_ends_nothing() -> None:
+    token = run("create", "gpu-1")[0].strip()
+    assert "gpu-1" in run("rotate", "gpu-1")[1]
+    found = credentials.authenticate(token, now=now())
     assert found is not None
-    assert (found.user, found.label) == (user, "nightly")
+    assert found.renew_at is not None
+    assert "(manage.py)" in Change.objects.get(kind="credential.rotation_requested").actor
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_api() -> None:
         (["enrol", "--expires-hours", "nan"], "--expires-hours"),
         (["enrol", "--label", "a\nb"], "--label"),
         (["revoke", "nobody"], "no node"),
-        (["api", "nobody"], "no account"),
+        (["rotate", "nobody"], "no node"),
         ([], "ACTION"),
         (["steal"], "steal"),
     ],
@@ -75,13 +76,14 @@ def test_mistakes_are_explained(arguments: list[str], word: str) -> None:
     assert not Credential.objects.exists()
 
 
-def test_an_account_that_is_not_active_gets_no_token() -> None:
-    make_user("gone", is_active=False)
-    with pytest.raises(CommandError, match="not active"):
-        run("api", "gone")
+def test_a_node_without_a_credential_has_nothing_to_rotate() -> None:
+    run("create", "gpu-1")
+    run("revoke", "gpu-1")
+    with pytest.raises(CommandError, match="no credential"):
+        run("rotate", "gpu-1")
 
 
-@pytest.mark.parametrize("action", [[], ["create"], ["enrol"], ["revoke"], ["api"]])
+@pytest.mark.parametrize("action", [[], ["create"], ["enrol"], ["revoke"], ["rotate"]])
 def test_help(action: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(*action, "--help")

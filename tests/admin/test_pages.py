@@ -199,10 +199,13 @@ class TestTokens:
 
     def test_an_api_token(self, superuser: Client) -> None:
         user = make_user("robot")
-        page = superuser.post(f"{TOKENS}issue/api/", {"user": user.pk, "label": "nightly", "hours": ""})
+        page = superuser.post(
+            f"{TOKENS}issue/api/", {"user": user.pk, "label": "nightly", "scopes": ["tasks:read"], "days": ""}
+        )
         found = credentials.authenticate(self.issued(page), now=NOW)
         assert found is not None
         assert (found.kind, found.user, found.label, found.expires_at) == ("api", user, "nightly", None)
+        assert found.scopes == "tasks:read"
         assert Change.objects.get(kind="credential.issued").actor == "root"
         assert self.issued(page) not in text_of(superuser.get(TOKENS))
 
@@ -221,7 +224,10 @@ class TestTokens:
         ("kind", "body"),
         [
             ("api", {"user": "999", "label": "x"}),
-            ("api", {"label": "x"}),
+            ("api", {"label": "x", "scopes": ["tasks:read"]}),
+            ("api", {"user": "own", "label": "x", "scopes": []}),
+            ("api", {"user": "own", "label": "x", "scopes": ["tasks:read"], "days": 1e9}),
+            ("api", {"user": "own", "label": "x", "scopes": ["everything"]}),
             ("enrolment", {"label": "x", "uses": 0, "hours": 1}),
             ("enrolment", {"label": "x", "uses": 1, "hours": 1e9}),
             ("enrolment", {"label": "x", "uses": 1, "hours": "nan"}),
@@ -229,7 +235,14 @@ class TestTokens:
         ],
     )
     def test_what_is_refused(self, superuser: Client, kind: str, body: dict[str, Any]) -> None:
+        if body.get("user") == "own":
+            body = body | {"user": make_user("robot").pk}
         assert "errorlist" in text_of(superuser.post(f"{TOKENS}issue/{kind}/", body))
+        assert not Credential.objects.exists()
+
+    def test_an_api_token_goes_no_further_than_the_role(self, superuser: Client) -> None:
+        body = {"user": make_user("vera").pk, "label": "x", "scopes": ["tasks:read", "operate"], "days": 1}
+        assert "does not allow: operate" in text_of(superuser.post(f"{TOKENS}issue/api/", body))
         assert not Credential.objects.exists()
 
     @pytest.mark.parametrize("kind", ["api", "enrolment", "node"])

@@ -23,7 +23,7 @@ class Api:
 
     def __init__(self, installed: Installation) -> None:
         self._url = installed.url
-        self.token = installed.manage("node_token", "api", "admin").stdout.strip()
+        self.token = installed.manage("api_token", "create", "admin").stdout.strip()
 
     def ask(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
         """GET, or POST where there is a body; the decoded answer."""

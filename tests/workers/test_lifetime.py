@@ -224,7 +224,7 @@ def test_a_refused_credential_falls_back_to_the_enrolment_token(dispatcher: Disp
     with NodeProcess(dispatcher, tmp_path / "state", environment={"TASKDIST_TOKEN": "tde_enrol-me"}) as node:
         dispatcher.wait_for(lambda: dispatcher.heartbeats, "a heartbeat")
         assert dispatcher.tokens[-1] == "Bearer tdn_fresh-one"
-        assert "the enrolment token" in node.log()
+        assert "the token that was given" in node.log()
 
 
 def test_a_node_that_the_dispatcher_forgot_registers_again(dispatcher: DispatcherDouble, tmp_path: Path) -> None:

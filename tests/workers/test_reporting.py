@@ -217,14 +217,14 @@ def test_a_refused_token_is_tried_slowly_and_says_what_to_do(
     membership, _ = a_membership(node, lambda path, body: Answer(status, b""), tmp_path)
     assert membership._register() >= 20.0
     assert "node_token" in caplog.text
-    assert node.push_key == ""
+    assert node.push_keys.current == ""
 
 
 def test_a_dispatcher_that_gives_no_push_key_is_not_trusted(node: Node, tmp_path: Path) -> None:
     reply = Registered(node_id=1, name="n", push_key="", heartbeat_seconds=1.0, lease_seconds=3.0)
     membership, _ = a_membership(node, lambda path, body: Answer(200, msgspec.json.encode(reply)), tmp_path)
     membership._register()
-    assert node.push_key == ""
+    assert node.push_keys.current == ""
     assert not membership._is_registered
 
 

@@ -1,32 +1,30 @@
-"""``manage.py node_token``: hand out and take back tokens of nodes and of programs."""
+"""``manage.py node_token``: hand out, renew and take back tokens of nodes."""
 
 from __future__ import annotations
 
-import getpass
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from dispatcher import credentials, node_registry
-from dispatcher.api.validation import name_error, text_error
+from dispatcher.api.validation import name_error
 from dispatcher.launch.database_reach import require_database
+from dispatcher.management.handing_out import TokenCommand, actor, check_label, too_long
 from dispatcher.models import Node
 
 MAX_NAME_CHARS = 100
-MAX_LABEL_CHARS = 100
 DEFAULT_EXPIRES_HOURS = 24.0
 MAX_EXPIRES_HOURS = 366 * 24.0
 MAX_USES = 1000
 
 
-class Command(BaseCommand):
-    """Only the token goes to standard output, so that a script can catch it; it is shown this once."""
+class Command(TokenCommand):
+    """Tokens with which nodes come in, and what they own afterwards."""
 
-    help = "Make and revoke tokens of worker nodes, and make API tokens."
+    help = "Make, rotate and revoke tokens of worker nodes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the four things to do."""
@@ -45,25 +43,24 @@ class Command(BaseCommand):
         enrol.add_argument("--label", default="", help="what it is for; shown in the admin")
         revoke = actions.add_parser("revoke", help="take back all credentials of the node called NAME")
         revoke.add_argument("name", metavar="NAME", help="the node's name")
-        api = actions.add_parser("api", help="an API token with the rights of the account USER")
-        api.add_argument("user", metavar="USER", help="the account's user name")
-        api.add_argument("--label", default="", help="what it is for; shown in the admin")
+        rotate = actions.add_parser(
+            "rotate", help="let nodes fetch new credentials in place of theirs, without a pause"
+        )
+        rotate.add_argument("names", metavar="NAME", nargs="+", help="the nodes' names")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Do the one thing asked for. CommandError says what is wrong."""
-        if error := text_error(options.get("label", "")) or _too_long(options.get("label", ""), MAX_LABEL_CHARS):
-            raise CommandError(f"--label {error}")
+        check_label(options.get("label", ""))
         require_database()
-        {"create": self._create, "enrol": self._enrol, "revoke": self._revoke, "api": self._api}[options["action"]](
-            options
-        )
+        do = {"create": self._create, "enrol": self._enrol, "revoke": self._revoke, "rotate": self._rotate}
+        do[options["action"]](options)
 
     def _create(self, options: dict[str, Any]) -> None:
         name = options["name"]
-        if error := name_error(name) or _too_long(name, MAX_NAME_CHARS):
+        if error := name_error(name) or too_long(name, MAX_NAME_CHARS):
             raise CommandError(f"a node's name {error}")
-        token = node_registry.issue_credential(name=name, actor=_actor(), now=timezone.now())
-        self._show(token, f"credential of the node {name}; start it with --name {name} and this token")
+        token = node_registry.issue_credential(name=name, actor=actor(), now=timezone.now())
+        self.show(token, f"credential of the node {name}; start it with --name {name} and this token")
 
     def _enrol(self, options: dict[str, Any]) -> None:
         uses, hours = options["uses"], options["expires_hours"]
@@ -73,40 +70,26 @@ class Command(BaseCommand):
             raise CommandError(f"--expires-hours must be above 0 and at most {MAX_EXPIRES_HOURS:g}")
         now = timezone.now()
         token = credentials.issue_enrolment_token(
-            label=options["label"], actor=_actor(), now=now, uses=uses, expires_at=now + timedelta(hours=hours)
+            label=options["label"], actor=actor(), now=now, uses=uses, expires_at=now + timedelta(hours=hours)
         )
-        self._show(token, f"enrolment token for {uses} node(s), good for {hours:g} h")
+        self.show(token, f"enrolment token for {uses} node(s), good for {hours:g} h")
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        node = Node.objects.filter(name=options["name"]).first()
-        if node is None:
-            raise CommandError(f"there is no node called {options['name']}")
-        revoked = credentials.revoke_node(node, actor=_actor(), now=timezone.now())
+        node = _node(options["name"])
+        revoked = credentials.revoke_node(node, actor=actor(), now=timezone.now())
         self.stderr.write(f"{revoked} credential(s) of the node {node.name} revoked")
 
-    def _api(self, options: dict[str, Any]) -> None:
-        user = get_user_model().objects.filter(**{get_user_model().USERNAME_FIELD: options["user"]}).first()
-        if user is None:
-            raise CommandError(
-                f"there is no account called {options['user']}; make one in the admin or by createsuperuser"
-            )
-        if not user.is_active:
-            raise CommandError(f"the account {options['user']} is not active")
-        token = credentials.issue_api_token(user=user, label=options["label"], actor=_actor(), now=timezone.now())
-        self._show(token, f"API token with the rights of {options['user']}")
-
-    def _show(self, token: str, note: str) -> None:
-        self.stderr.write(f"{note}. It is not shown again.")
-        self.stdout.write(token)
+    def _rotate(self, options: dict[str, Any]) -> None:
+        for name in options["names"]:
+            node = _node(name)
+            asked = credentials.request_rotation(node, actor=actor(), now=timezone.now())
+            if not asked:
+                raise CommandError(f"{name} has no credential that is good; give it one by `node_token create {name}`")
+            self.stderr.write(f"{name} fetches a new credential with its next heartbeat; the old one ends after that")
 
 
-def _actor() -> str:
-    """Who sits at the command line, for the audit trail."""
-    try:
-        return f"{getpass.getuser()} (manage.py)"
-    except (KeyError, OSError):
-        return "manage.py"
-
-
-def _too_long(text: str, most: int) -> str:
-    return f"must be at most {most} characters long" if len(text) > most else ""
+def _node(name: str) -> Node:
+    node = Node.objects.filter(name=name).first()
+    if node is None:
+        raise CommandError(f"there is no node called {name}")
+    return node
