@@ -50,9 +50,10 @@ _Rank = tuple[int, int, int]
 class _Turn:
     """How far a lane has come in a pass; gates are asked once per node, at its start."""
 
-    __slots__ = ("heads", "lane", "pick", "place", "position", "seating")
+    __slots__ = ("board", "heads", "lane", "pick", "place", "position", "seating")
 
     def __init__(self, lane: LaneView, place: int, board: Board) -> None:
+        self.board = board
         self.lane = lane
         self.place = place
         self.heads = lane.heads
@@ -80,7 +81,7 @@ class _Turn:
             avoid = head.avoid_node_id
             find = self._find_quiet if head.crashes else pick
             seat = find(head, avoid)
-            if seat is None and avoid is not None:
+            if seat is None and avoid is not None and not (head.is_patient and self._has_other(avoid)):
                 seat = find(head, None)
             if seat is None:
                 if not head.is_patient:
@@ -99,7 +100,8 @@ class _Turn:
 
         First of all where no other such task is. So the one that crashes nodes is soon apart from those that were
         only there when it did, and these never come to the number of crashes that makes a task poison. That is worth
-        a wait, but no long one: after nodes were lost for another reason, all their tasks are such tasks.
+        a wait, but no long one: after nodes were lost for another reason, all their tasks are such tasks. Nor does it
+        go back to the node it was lost with while it can wait for another: it may be that node that loses its tasks.
         """
         usable = (
             seat
@@ -107,6 +109,12 @@ class _Turn:
             if seat.node_id != avoid and not (head.is_patient and seat.load.suspects) and seat.has_room()
         )
         return min(usable, key=_noise, default=None)
+
+    def _has_other(self, node_id: int) -> bool:
+        """Whether the lane has any other node, be it full."""
+        nodes = self.board.snapshot.nodes
+        seated = {seat.node_id for seat in self.seating.seats} | {nodes[place].id for place in self.seating.full}
+        return bool(seated - {node_id})
 
 
 def _noise(seat: Seat) -> tuple[float, ...]:

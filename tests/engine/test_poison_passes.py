@@ -32,7 +32,8 @@ def test_tasks_that_lost_their_node_are_kept_apart_and_others_pass_them() -> Non
     others = submit(4)
     pushed = Pushed()
     placed = pushed.run()
-    assert {pair for pair in placed if pair[0] in lost} == {(lost[0], second.pk), (lost[1], first.pk)}
+    # Nor is the second one sent back to the node that it was lost with, as long as it can wait for the other.
+    assert {pair for pair in placed if pair[0] in lost} == {(lost[0], second.pk)}
     assert {task_id for task_id, _ in placed} >= set(others)
 
 

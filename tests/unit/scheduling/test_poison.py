@@ -93,6 +93,17 @@ def test_a_task_that_crashed_waits_a_while_for_a_node_without_another_and_holds_
     assert placed(snapshot([lane(1, heads)], [*nodes, node(3)])) == [(1, 3), (2, 3)]
 
 
+def test_a_task_that_was_lost_with_a_node_goes_back_to_it_only_if_there_is_no_other_or_it_has_waited() -> None:
+    heads = [TaskHead(1, avoid_node_id=1, crashes=1, is_patient=True)]
+    full = node(2, slots=1, in_flight={1: 1})
+    assert placed(snapshot([lane(1, heads)], [node(1), full])) == []
+    assert placed(snapshot([lane(1, heads)], [node(1), node(2, suspects=1)])) == []
+    assert placed(snapshot([lane(1, heads)], [node(1)])) == [(1, 1)]
+    waited = [TaskHead(1, avoid_node_id=1, crashes=1)]
+    assert placed(snapshot([lane(1, waited)], [node(1), full])) == [(1, 1)]
+    assert placed(snapshot([lane(1, waited)], [node(1), node(2, suspects=1)])) == [(1, 2)]
+
+
 def test_a_task_that_crashed_and_is_done_with_waiting_takes_any_room() -> None:
     nodes = [node(1, suspects=3, in_flight={1: 3}), node(2, slots=1, in_flight={1: 1})]
     assert nodes_of(snapshot([lane(1, [TaskHead(9, avoid_node_id=1, crashes=2)])], nodes)) == [1]
