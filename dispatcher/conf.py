@@ -72,6 +72,12 @@ class Conf:
     max_result_bytes: int = 256 * 1024
     #: Tasks in one submit request.
     max_submit_tasks: int = 10_000
+    #: Tasks that may wait, for their time or for a slot; further submits are answered 503. 0 for no limit.
+    max_backlog: int = 1_000_000
+    #: The same for each queue, answered 429.
+    max_queue_backlog: int = 0
+    #: Reports of results a node may send in a second; heartbeats and registrations a tenth of it. More gets 429.
+    max_node_requests_per_second: float = 500.0
     #: Tasks claimed in one pass of the assigner.
     claim_batch: int = 1000
     #: Log lines kept per attempt; later ones are dropped and counted.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from django.http import HttpResponse
@@ -13,11 +15,15 @@ from dispatcher import credentials, node_registry
 from dispatcher.api import node_intake
 from dispatcher.api.authentication import EnrollingNodeAuthentication, NodeAuthentication
 from dispatcher.api.permissions import IsNode
+from dispatcher.api.problems import Problem
 from dispatcher.api.views import ApiView, NoFields, answer
+from dispatcher.conf import conf
 from dispatcher.models import Credential, Node
 from dispatcher.models.clock import database_now
+from dispatcher.overload.buckets import Buckets
 from workers import protocol
 
+_buckets = Buckets()
 _register = msgspec.json.Decoder(protocol.Register)
 _heartbeat = msgspec.json.Decoder(protocol.Heartbeat)
 _no_fields = msgspec.json.Decoder(NoFields)
@@ -29,6 +35,16 @@ class NodeRoute(ApiView):
     authentication_classes = (NodeAuthentication,)
     permission_classes = (IsNode,)
     body_required = True
+    #: Of ``max_node_requests_per_second``, for this route.
+    share = 1.0
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Hold a node that floods to its share: of the others' time, and of the body only its headers were read."""
+        super().initial(request, *args, **kwargs)
+        rate = conf().max_node_requests_per_second * self.share
+        wait = _buckets.take((self.credential.pk, self.share), rate=rate, burst=2 * rate, now=time.monotonic())
+        if wait:
+            raise Problem(429, f"More than {rate:g} requests a second.", headers={"Retry-After": str(math.ceil(wait))})
 
     @property
     def credential(self) -> Credential:
@@ -43,6 +59,8 @@ class NodeRoute(ApiView):
 
 class LeaseRoute(NodeRoute):
     """Base of the routes that renew a node's lease."""
+
+    share = 0.1
 
     @property
     def now(self) -> datetime:

@@ -22,6 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 from dispatcher import faults
+from dispatcher.backlog import BacklogFull
 from dispatcher.credentials import RenewalRefused
 from dispatcher.node_registry import EnrolmentRefused, EnrolmentUsedUp, RegisterFirst
 from dispatcher.queues import UnknownQueue
@@ -40,6 +41,7 @@ REGISTER_FIRST: Final = TYPE_PREFIX + "register-first"
 #: Of a 401.
 CHALLENGE: Final = 'Bearer realm="taskdist"'
 INSUFFICIENT_SCOPE: Final = TYPE_PREFIX + "insufficient-scope"
+BACKLOG_FULL: Final = TYPE_PREFIX + "backlog-full"
 STATE_CONFLICT: Final = TYPE_PREFIX + "state-conflict"
 
 
@@ -180,7 +182,10 @@ def _from_drf(error: exceptions.APIException) -> Problem:
 
 
 def _from_domain(error: Exception) -> Problem | None:
-    """What node registry and queues refuse."""
+    """What node registry, queues and backlog refuse."""
+    if isinstance(error, BacklogFull):
+        status = 429 if error.queue else 503
+        return Problem(status, str(error), type=BACKLOG_FULL, headers={"Retry-After": error.retry_after()})
     if isinstance(error, RegisterFirst):
         return Problem(409, "Register first: this start of the node is not known.", type=REGISTER_FIRST)
     if isinstance(error, EnrolmentUsedUp):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -11,7 +12,7 @@ from operator import attrgetter
 import msgspec
 from django.db import IntegrityError, transaction
 
-from dispatcher import queues
+from dispatcher import backlog, queues
 from dispatcher.conf import conf
 from dispatcher.events import TaskChange, TasksChanged
 from dispatcher.models import Change, IdempotencyKey, Lane, Task, TaskTag
@@ -68,10 +69,12 @@ def submit(specs: Sequence[TaskSpec], *, submitted_by: str, now: datetime) -> li
     """Make a task of every spec, in one transaction, all or nothing; answers in the order of ``specs``.
 
     A spec whose idempotency key is known (same submitter, same content) yields the task made then. Raises
-    ``IdempotencyConflict`` where the content differs.
+    ``IdempotencyConflict`` where the content differs, ``BacklogFull`` where too many tasks wait already.
     """
     if not specs:
         return []
+    if backlog.is_limited():
+        backlog.refresh()
     for _ in range(_MOST_LOOKS - 1):
         with contextlib.suppress(IntegrityError):
             return _submit(specs, submitted_by, now)
@@ -83,9 +86,13 @@ def _submit(specs: Sequence[TaskSpec], submitted_by: str, now: datetime) -> list
     with transaction.atomic():
         known = _known_keys(specs, submitted_by)
         fresh = [index for index in range(len(specs)) if index not in known]
+        # Only of these: who repeats what was taken is told so however full it is.
+        wanted = Counter(specs[index].queue for index in fresh)
+        backlog.check(wanted)
         ids = _insert([specs[index] for index in fresh], submitted_by, now)
         made = dict(zip(fresh, ids, strict=True))
         _remember_keys(specs, made, submitted_by, now)
+    backlog.note(wanted)
     answers: list[Submitted] = []
     for index in range(len(specs)):
         if index in made:

@@ -6,7 +6,7 @@ bound: numbers come from counters folded from the feed, lists from indexes or fr
 
 from dispatcher.queries.audit import audit_page
 from dispatcher.queries.catalogue import types
-from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes
+from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes, waiting_per_queue
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.front_page import overview
 from dispatcher.queries.node_rows import node_detail, nodes, nodes_document
@@ -42,4 +42,5 @@ __all__ = [
     "tasks_document",
     "types",
     "waiting",
+    "waiting_per_queue",
 ]

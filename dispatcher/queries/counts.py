@@ -93,6 +93,20 @@ def live_counts() -> LiveCounts:
     )
 
 
+def waiting_per_queue() -> Counter[str]:
+    """How many tasks wait in each queue, for their time or for a slot. A few small statements; some may be uncounted
+    while no engine runs.
+    """  # fmt: skip
+    total, position, holes = _stored()
+    for differences in _read_unfolded(position, holes):
+        for key, count in differences.items():
+            total[key] += count
+    counts = LiveCounts(by_lane=total, active={})
+    waiting = counts.per_queue(TaskState.QUEUED)
+    waiting.update(counts.per_queue(TaskState.SCHEDULED))
+    return waiting
+
+
 def forget() -> None:
     """Empty the cache (tests roll changes back, whose ids are given out again)."""
     _cache.unfolded = {}
