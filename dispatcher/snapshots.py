@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dispatcher.models import Lane, Node, Queue, SchedulerMemory
+from dispatcher.models import Lane, Node, Queue, SchedulerMemory, Task
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.models.statements import Head, statements
 from dispatcher.scheduling.experience import Experience
 from dispatcher.scheduling.snapshot import LaneView, NodeView, QueueView, Snapshot, TaskHead
-from dispatcher.states import BreakerState, NodeIntent, NodeState
+from dispatcher.states import BreakerState, NodeIntent, NodeState, TaskState
 
 #: The row of SchedulerMemory, shared by all engines: whoever saves last wins, all have seen the same feed.
 EXPERIENCE = "experience"
@@ -48,6 +48,12 @@ def read_in_flight() -> InFlight:
     for node_id, lane_id, held in statements().in_flight():
         found[node_id][lane_id] = held
     return found
+
+
+def waits(lane_ids: Sequence[int], now: datetime, *, limit: int) -> list[float]:
+    """How long each of the first queued tasks of these lanes has waited, in seconds; at most ``limit`` of them."""
+    heads = Task.objects.filter(lane_id__in=lane_ids, state=TaskState.QUEUED).order_by("lane_id", "-priority", "id")
+    return [(now - at).total_seconds() for at in heads.values_list("queued_at", flat=True)[:limit] if at is not None]
 
 
 def saved_experience() -> Experience:

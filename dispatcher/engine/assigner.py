@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -14,8 +16,12 @@ from dispatcher.engine.loop import Loop
 from dispatcher.engine.observer import Observer
 from dispatcher.models.statements import Claim, Claimed, Head, statements
 from dispatcher.scheduling.decision import Decision, decide
+from dispatcher.scheduling.ramp import Ramp
 from dispatcher.scheduling.room import room
-from dispatcher.scheduling.snapshot import Snapshot, TaskHead
+from dispatcher.scheduling.snapshot import NodeView, Snapshot, TaskHead
+from dispatcher.states import NodeIntent, NodeState
+
+logger = logging.getLogger(__name__)
 
 #: Nodes and queues are read again at the latest after this, although the feed tells of every change to them.
 POOL_MAX_AGE = timedelta(seconds=1)
@@ -45,6 +51,7 @@ class Assigner(Loop):
         self._observer = Observer()
         self._pool: snapshots.Pool | None = None
         self._memory: Mapping[str, object] = {}
+        self._ramp = Ramp()
 
     def run_once(self, now: datetime) -> bool:
         """One decision; True if it was cut off by the batch size."""
@@ -77,18 +84,41 @@ class Assigner(Loop):
                 memory=self._memory,
             )
             places = room(facts)
-            wanted = [(lane_id, min(places[lane_id], conf().claim_batch)) for lane_id in ready if lane_id in places]
-            if not wanted:
+            most = self._most(facts, [lane_id for lane_id in ready if lane_id in places], now)
+            wanted = [(lane_id, min(places[lane_id], most)) for lane_id in ready if lane_id in places]
+            if not wanted or not most:
                 return []
             with transaction.atomic(savepoint=False):
                 heads = statements().lock_heads(wanted)
                 if any(head.crashes for head in heads):
                     # Some of them may wait for a better node: those behind them shall not.
                     heads = statements().lock_heads([(lane_id, count + LOOK_BEYOND) for lane_id, count in wanted])
-                decision = decide(snapshots.with_heads(facts, _by_lane(heads, now)), conf().claim_batch)
+                decision = decide(snapshots.with_heads(facts, _by_lane(heads, now)), most)
                 claimed = lifecycle.claim(_claims(decision, facts, heads, pool), now=now)
         self._memory = decision.memory
+        self._ramp = self._ramp.after(now=facts.now, claimed=len(claimed))
         return claimed
+
+    def _most(self, facts: Snapshot, placeable: Sequence[int], now: datetime) -> int:
+        """How many tasks of lanes with room this decision may give out: fewer than a batch after a standstill."""
+        slots = sum(node.slots for node in facts.nodes if _takes_work(node))
+        in_flight = sum(sum(node.in_flight.values()) for node in facts.nodes)
+        if self._ramp.may_begin(facts.now):
+            self._ramp = self._ramp.look(
+                now=facts.now,
+                slots=slots,
+                in_flight=in_flight,
+                waited=snapshots.waits(placeable, now, limit=slots + 1),
+                rand=random.random(),
+            )
+            if self._ramp.began is not None:
+                logger.warning("work begins again after a standstill: a tenth of %d slots first", slots)
+        most = self._ramp.room(now=facts.now, slots=slots, in_flight=in_flight)
+        return conf().claim_batch if most is None else min(most, conf().claim_batch)
+
+
+def _takes_work(node: NodeView) -> bool:
+    return node.state is NodeState.ONLINE and node.intent is NodeIntent.RUN and not node.draining
 
 
 @contextmanager

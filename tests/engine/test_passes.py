@@ -51,6 +51,28 @@ def test_tasks_wait_in_the_database_until_a_slot_is_free() -> None:
     assert pushed.run() == [(ids[2], node.pk)]
 
 
+def test_work_begins_by_degrees_when_nodes_come_back_to_what_has_waited_long() -> None:
+    node = make_node(slots=20)
+    ids = submit(50)
+    Task.objects.update(queued_at=NOW - timedelta(minutes=1))
+    pushed = Pushed()
+    assert len(pushed.run()) == 2
+    assert pushed.run() == []
+    pushed.assigner.run_once(NOW + timedelta(seconds=20))
+    assert Task.objects.filter(state=TaskState.DISPATCHED).count() == 20
+    assert {task.node_id for task in pushed.tasks} == {node.pk}
+    assert Task.objects.get(pk=ids[0]).state == TaskState.DISPATCHED
+
+
+def test_a_first_burst_fills_all_slots_at_once_and_so_does_one_beside_a_queue_that_is_paused() -> None:
+    make_node(slots=20)
+    submit(50, queue="paused")
+    Task.objects.update(queued_at=NOW - timedelta(minutes=1))
+    queues.pause("paused", reason="", actor="a", now=NOW)
+    submit(50)
+    assert len(Pushed().run()) == 20
+
+
 def test_short_tasks_get_credit_beyond_the_slots_once_their_length_is_known() -> None:
     node = make_node(slots=2)
     ids = submit(50)

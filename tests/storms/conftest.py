@@ -21,4 +21,4 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def token(limited: Installation) -> str:
     """An API token of it."""
-    return limited.manage("node_token", "api", "admin").stdout.strip()
+    return limited.manage("api_token", "create", "admin").stdout.strip()

@@ -106,7 +106,7 @@ def test_nothing_that_was_acknowledged_is_lost_and_everything_resumes_by_itself(
     var = tmp_path / "var"
     with database(var) as stored, installation(var, database_url=stored.url) as installed:
         installed.start()
-        token = installed.manage("node_token", "api", "admin").stdout.strip()
+        token = installed.manage("api_token", "create", "admin").stdout.strip()
         assert eventually(lambda: status_of(f"{installed.url}/readyz") == 200, seconds=PATIENCE)
         pids = program_pids(installed)
         assert len(pids) == 4
