@@ -63,6 +63,9 @@ lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with h
 			--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/$$lock.lock || exit 1; \
 	done
 
+fuzz: $(DEV_STAMP) ## let 20,000 mutated requests loose on both databases: COUNT=20000 SEED=1
+	@$(VENV)/bin/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
 bench: $(DEV_STAMP) ## measure tasks a second with whole processes; JSON=FILE also writes the figures there
 	@$(VENV)/bin/python -m benchmarks $(if $(JSON),--json $(JSON)) $(ARGS)
 

@@ -1,0 +1,133 @@
+"""Where attacks are let loose: a small installation that is put back after every batch, and looked at before."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from django.db import transaction
+from django.test import Client
+
+from dispatcher.models import Node, lanes
+from dispatcher.queries import counts, failures, minutes
+from dispatcher.states import NodeState, TaskState
+from tests.api.conftest import Caller, now, token_of
+from tests.factories import make_node, make_queue, make_task, make_user
+from tests.fuzz.corpus import Attack
+
+#: Attacks between two looks at the lists.
+BATCH = 25
+LISTS = ("tasks", "nodes", "queues", "counts", "changes")
+
+
+class Undone(Exception):
+    """Ends a transaction without keeping anything."""
+
+
+class Range:
+    """The installation: a running, a failed and a queued task, a node, an admin by token and one by browser."""
+
+    def __init__(self) -> None:
+        moment = now()
+        self.node: Node = make_node("n-1", now=moment, state=NodeState.ONLINE)
+        make_queue("default", now=moment)
+        self.running = make_task(state=TaskState.RUNNING, node=self.node, now=moment)
+        make_task(state=TaskState.FAILED, node=self.node, now=moment)
+        make_task(state=TaskState.QUEUED, now=moment)
+        user = make_user("ada", is_superuser=True, is_staff=True)
+        self.browser = Client(raise_request_exception=False)
+        self.browser.force_login(user)
+        self.callers = {"admin": Caller(token_of(user)), "node": _node_caller(self.node), "nobody": Caller()}
+        for caller in self.callers.values():
+            caller.raise_request_exception = False
+
+    def strike(self, attack: Attack) -> int:
+        """The status of the answer."""
+        client: Any = self.browser if attack.who == "browser" else self.callers[attack.who]
+        number = str(self.running.pk)
+        path, body = attack.path.replace("{id}", number), attack.body.replace(b"{id}", number.encode())
+        headers = {"CONTENT_TYPE": "application/json"} | attack.headers
+        response = client.generic(attack.method, path, body, content_type=headers.pop("CONTENT_TYPE"), **headers)
+        return int(response.status_code)
+
+    def broken(self) -> list[str]:
+        """The lists and pages that do not answer 200."""
+        paths = [f"/api/v1/{name}" for name in (*LISTS, f"tasks/{self.running.pk}", f"tasks/{self.running.pk}/logs")]
+        found = [path for path in paths if self.callers["admin"].read(path).status != 200]
+        pages = ("/", "/tasks/", f"/tasks/{self.running.pk}/", "/nodes/", "/nodes/n-1/", "/queues/")
+        return found + [path for path in pages if self.browser.get(path).status_code != 200]
+
+
+class Outcome:
+    """What came of a run."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        #: (number, attack, status) of what was answered with a 5xx other than 503.
+        self.errors: list[tuple[int, Attack, int]] = []
+        #: (number of the last attack, list) of what no longer answered 200 after a batch.
+        self.broken: list[tuple[int, str]] = []
+
+
+def run(given: Iterable[Attack]) -> Outcome:
+    """Let the attacks loose, batch by batch, each on the same installation."""
+    outcome = Outcome()
+    with _no_look_ups():
+        place = Range()
+        remaining = iter(given)
+        while batch := list(islice(remaining, BATCH)):
+            _forget()
+            try:
+                with transaction.atomic():
+                    _run_batch(place, batch, outcome)
+                    raise Undone
+            except Undone:
+                pass
+    _forget()
+    return outcome
+
+
+def _run_batch(place: Range, batch: Sequence[Attack], outcome: Outcome) -> None:
+    for attack in batch:
+        mark = transaction.savepoint()
+        status = place.strike(attack)
+        if status >= 500 and status != 503:
+            outcome.errors.append((len(outcome.codes), attack, status))
+            transaction.set_rollback(False)
+            transaction.savepoint_rollback(mark)
+        else:
+            transaction.savepoint_commit(mark)
+        outcome.codes.append(status)
+    outcome.broken += [(len(outcome.codes) - 1, path) for path in place.broken()]
+
+
+def _node_caller(node: Node) -> Caller:
+    from dispatcher import node_registry
+
+    return Caller(node_registry.issue_credential(name=node.name, actor="tests", now=now()))
+
+
+def _forget() -> None:
+    """The caches of rows that never change in production: a rollback takes these rows away."""
+    for cache in (lanes, counts, failures, minutes):
+        cache.forget()
+
+
+@contextmanager
+def _no_look_ups() -> Iterator[None]:
+    """Names that nobody has resolve to nothing at once: no test waits for a resolver."""
+    real = socket.getaddrinfo
+
+    def numeric(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        # Of the host alone: what is no host at all still fails as it would.
+        kwargs["flags"] = kwargs.get("flags", 0) | socket.AI_NUMERICHOST
+        return real(host, port, *args, **kwargs)
+
+    socket.getaddrinfo = numeric
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = real
