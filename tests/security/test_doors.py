@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from dispatcher import throttle
 from dispatcher.models import Change, Credential, Node, Queue, Task
 from dispatcher.states import TaskState
 from tests.api.conftest import Answer, Caller, token_of
@@ -82,9 +83,9 @@ def test_a17_a_page_of_someone_else_cannot_make_a_browser_act() -> None:
 
 
 def test_a17_the_session_cookie_stays_with_this_site() -> None:
-    make_user("vera", password="secret")
+    make_user("vera", password="eleven-hedgehogs")
     client = Client()
-    client.post("/login/", {"username": "vera", "password": "secret"})
+    client.post("/login/", {"username": "vera", "password": "eleven-hedgehogs"})
     cookie = client.cookies["taskdist_session"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
@@ -334,3 +335,15 @@ def test_a20_error_pages_repeat_nothing_as_markup() -> None:
     for path in ("/<script>alert(1)</script>/", "/tasks/?state=<script>alert(1)</script>", "/nodes/<script>/",
                  "/login/?next=<script>alert(1)</script>", "/tasks/?<script>=1"):  # fmt: skip
         assert b"<script>" not in browser.get(path).content
+
+
+def test_a34_an_address_that_the_caller_says_itself_counts_for_nothing(rf: RequestFactory, settings: object) -> None:
+    def counted(forwarded: str) -> str:
+        return throttle.client_address(rf.get("/", REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded))
+
+    for said in ("10.0.0.1", "10.0.0.1, 10.0.0.2", "", "x", "::1", "10.0.0.1" * 1000):
+        assert counted(said) == "192.0.2.1"
+    # Behind one proxy of ours the last entry is its word; what stands before it is the caller's.
+    settings.TASKDIST = {"num_proxies": 1}
+    assert counted("10.0.0.1, 203.0.113.9") == "203.0.113.9"
+    assert counted("203.0.113.9, nonsense") == "192.0.2.1"

@@ -43,7 +43,7 @@ Request = tuple[str, str, dict[str, str], bytes]
 def node_server(folder: Path, key: str) -> Iterator[str]:
     """The URL of a real node's server with this push key."""
     node = Node(name="victim", limits=Limits(1, 1), types={}, outbox=Outbox(folder / "outbox"), runners={})
-    node.push_key = key
+    node.push_keys.replace(key)
     server = NodeServer(node, host="127.0.0.1", port=0)
     server.start()
     yield f"http://127.0.0.1:{server.port}"
@@ -159,7 +159,7 @@ def test_a08_a_worker_that_is_given_an_empty_key_does_not_count_itself_registere
     node = Node(name="n", limits=Limits(1, 1), types={}, outbox=Outbox(tmp_path / "outbox"), runners={})
     membership = Membership(node, Dispatcher(), None, url="http://127.0.0.1:9", labels={}, queues=[])
     assert membership._register() > 0
-    assert (membership._is_registered, node.push_key) == (False, "")
+    assert (membership._is_registered, node.push_keys.current) == (False, "")
 
 
 def test_a08_a_worker_does_not_start_without_a_token_and_listens_on_this_machine_only(tmp_path: Path) -> None:
