@@ -48,7 +48,8 @@ def totals(rows: Sequence[NodeRow]) -> Pool:
 
 def node_detail(name: str, now: datetime, counts: LiveCounts | None = None) -> NodeDetail | None:
     """The node with its tasks; None if there is none of that name."""
-    node = Node.objects.filter(name=name).first()
+    # Names come out of addresses; PostgreSQL cannot even be asked for some of them.
+    node = Node.objects.filter(name=name).first() if name.isprintable() else None
     if node is None:
         return None
     held = Task.objects.active().filter(node_id=node.pk).values_list("id", flat=True)

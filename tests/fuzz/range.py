@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.test import Client
+from django.test import Client, override_settings
 
 from dispatcher.models import Node, lanes
 from dispatcher.queries import counts, failures, minutes
@@ -21,6 +22,12 @@ from tests.fuzz.corpus import Attack
 #: Attacks between two looks at the lists.
 BATCH = 25
 LISTS = ("tasks", "nodes", "queues", "counts", "changes")
+#: How fast a run is shall not decide what is answered.
+UNHURRIED = {
+    "max_node_requests_per_second": 1e6,
+    "login_failures_per_minute": 10**6,
+    "token_failures_per_minute": 10**6,
+}
 
 
 class Undone(Exception):
@@ -40,6 +47,7 @@ class Range:
         user = make_user("ada", is_superuser=True, is_staff=True)
         self.browser = Client(raise_request_exception=False)
         self.browser.force_login(user)
+        self._session = self.browser.cookies[settings.SESSION_COOKIE_NAME].value
         self.callers = {"admin": Caller(token_of(user)), "node": _node_caller(self.node), "nobody": Caller()}
         for caller in self.callers.values():
             caller.raise_request_exception = False
@@ -52,6 +60,10 @@ class Range:
         headers = {"CONTENT_TYPE": "application/json"} | attack.headers
         response = client.generic(attack.method, path, body, content_type=headers.pop("CONTENT_TYPE"), **headers)
         return int(response.status_code)
+
+    def sign_in_again(self) -> None:
+        """The browser, whose cookie an attack may have taken away."""
+        self.browser.cookies[settings.SESSION_COOKIE_NAME] = self._session
 
     def broken(self) -> list[str]:
         """The lists and pages that do not answer 200."""
@@ -75,7 +87,7 @@ class Outcome:
 def run(given: Iterable[Attack]) -> Outcome:
     """Let the attacks loose, batch by batch, each on the same installation."""
     outcome = Outcome()
-    with _no_look_ups():
+    with _no_look_ups(), override_settings(TASKDIST=UNHURRIED):
         place = Range()
         remaining = iter(given)
         while batch := list(islice(remaining, BATCH)):
@@ -101,6 +113,7 @@ def _run_batch(place: Range, batch: Sequence[Attack], outcome: Outcome) -> None:
         else:
             transaction.savepoint_commit(mark)
         outcome.codes.append(status)
+    place.sign_in_again()
     outcome.broken += [(len(outcome.codes) - 1, path) for path in place.broken()]
 
 

@@ -266,6 +266,7 @@ def test_a53_what_can_be_no_id_is_404_everywhere(operator: Caller, name: str) ->
     for method, path in (("GET", ""), ("GET", "/logs"), ("POST", "/cancel"), ("POST", "/retry")):
         assert Answer(operator.generic(method, f"{TASKS}/{name}{path}")).status == 404
     assert browser.get(f"/tasks/{name}/").status_code == 404
+    assert browser.get(f"/nodes/{name}/").status_code == 404
     assert browser.get("/live/snapshot", {"topic": f"task:{name}"}).status_code in (400, 404)
     for body in ({"ids": [name]}, {"ids": [10**30]}, {"ids": [-1]}):
         assert operator.post(f"{TASKS}/cancel", body).status in (200, 400)
