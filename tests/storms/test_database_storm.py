@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 
 from tests.conftest import DATABASE
 from tests.launch.installation import Installation, installation
 from tests.launch.programs import eventually
-from tests.postgres_server import PostgresServer
 from tests.storms.load import Load
+from tests.storms.stores import Postgres, Sqlite, database
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("database storm")]
 
@@ -26,63 +22,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("database storm")]
 PATIENCE = 60
 FINAL = (4, 5, 6, 7)
 SUCCEEDED = 4
-
-
-class Postgres:
-    """A server of our own, which is stopped without a word and started again."""
-
-    def __init__(self, _var: Path) -> None:
-        self._server = PostgresServer()
-        self._server.start()
-        self.url = self._server.url
-
-    def break_down(self) -> None:
-        self._server.crash()
-
-    def mend(self) -> None:
-        self._server.revive()
-
-    def query(self, sql: str) -> list[Any]:
-        with psycopg.connect(self.url) as connection:
-            return connection.execute(sql).fetchall()
-
-    def stop(self) -> None:
-        self._server.stop()
-
-
-class Sqlite:
-    """A file that somebody else writes to without an end."""
-
-    url = ""
-
-    def __init__(self, var: Path) -> None:
-        self._path = var / "taskdist.sqlite3"
-        self._writer: sqlite3.Connection | None = None
-
-    def break_down(self) -> None:
-        self._writer = sqlite3.connect(self._path, isolation_level=None, timeout=30)
-        self._writer.execute("BEGIN IMMEDIATE")
-
-    def mend(self) -> None:
-        assert self._writer is not None
-        self._writer.execute("ROLLBACK")
-        self._writer.close()
-
-    def query(self, sql: str) -> list[Any]:
-        with closing(sqlite3.connect(self._path)) as connection:
-            return connection.execute(sql).fetchall()
-
-    def stop(self) -> None:
-        return
-
-
-@contextmanager
-def database(var: Path) -> Iterator[Postgres | Sqlite]:
-    made = Postgres(var) if DATABASE == "postgres" else Sqlite(var)
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 def status_of(url: str) -> int:
@@ -104,7 +43,7 @@ def program_pids(installed: Installation) -> dict[str, int]:
 
 def test_nothing_that_was_acknowledged_is_lost_and_everything_resumes_by_itself(tmp_path: Path) -> None:
     var = tmp_path / "var"
-    with database(var) as stored, installation(var, database_url=stored.url) as installed:
+    with database(DATABASE, var) as stored, installation(var, database_url=stored.url) as installed:
         installed.start()
         token = installed.manage("api_token", "create", "admin").stdout.strip()
         assert eventually(lambda: status_of(f"{installed.url}/readyz") == 200, seconds=PATIENCE)
