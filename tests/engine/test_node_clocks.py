@@ -23,7 +23,7 @@ DAY = 86_400.0
 def node_with_clock(tmp_path: object, ahead: float) -> Iterator[str]:
     """The URL of a real node's server whose wall clock is so many seconds ahead."""
     node = Node(name="off", limits=Limits(1, 1), types={}, outbox=Outbox(tmp_path / "outbox"), runners={})
-    node.push_key = PUSH_KEY
+    node.push_keys.replace(PUSH_KEY)
     server = NodeServer(node, host="127.0.0.1", port=0, wall_clock=lambda: time.time() + ahead)
     server.start()
     yield f"http://127.0.0.1:{server.port}"
