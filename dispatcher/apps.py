@@ -14,7 +14,11 @@ class DispatcherConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Tell Django what ``check --deploy`` looks at."""
+        """Tell Django what ``check --deploy`` looks at, and hear of sign-ins."""
+        from django.contrib.auth.signals import user_logged_in
+
         from dispatcher import checks
+        from dispatcher.dashboard import sign_in
 
         checks.register()
+        user_logged_in.connect(sign_in.forgive, dispatch_uid="dispatcher.sign_in")

@@ -5,7 +5,11 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from dispatcher.dashboard.sign_in import throttled
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    # Before the admin's own: its form also lets somebody who is signed in try the password of another account.
+    path("admin/login/", throttled(admin.site.login)),
     path("admin/", admin.site.urls),
     path("", include("dispatcher.api.urls")),
     path("", include("dispatcher.api.seed_urls")),

@@ -140,11 +140,11 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def forget_what_is_cached() -> None:
     """Empty the caches of rows that never change in production: tests roll them back, and their ids come again."""
-    from dispatcher import backlog
+    from dispatcher import backlog, throttle
     from dispatcher.models import lanes
     from dispatcher.queries import counts, failures, minutes
 
-    for cache in (backlog, lanes, counts, failures, minutes):
+    for cache in (backlog, lanes, counts, failures, minutes, throttle):
         cache.forget()
 
 

@@ -5,15 +5,16 @@ A request that brings a token is judged by that token alone; a session counts on
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.utils import timezone
 from rest_framework import authentication
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
-from dispatcher import credentials
+from dispatcher import credentials, throttle
 from dispatcher.api.problems import CHALLENGE
 from dispatcher.models import Credential
 from dispatcher.states import NodeIntent
@@ -100,12 +101,21 @@ def _credential(request: Request, *, takes_used: bool = False) -> Credential | N
     token, now = token.strip(), timezone.now()
     credential = credentials.find(token)
     if credential is None:
+        _count_failure(request, now)
         kind = credentials.KINDS.get(token[:4], Credential.Kind.API)
         raise AuthenticationFailed(f"The token is unknown; was it copied whole? {_ANOTHER[kind]}")
     if reason := credentials.why_ended(credential, now):
         if takes_used and credential.revoked_at is None and (credential.expires_at or now) >= now:
             return credential
+        _count_failure(request, now)
         kind = Credential.Kind(credential.kind)
         raise AuthenticationFailed(f"The token {credential.prefix}… {reason}. {_ANOTHER[kind]}")
     credentials.touch(credential, now=now)
     return credential
+
+
+def _count_failure(request: Request, now: datetime) -> None:
+    """429 in place of 401 once an address has sent too many bad tokens. Good ones from there are not touched."""
+    seconds = throttle.take(throttle.token_limits(request._request), now=now)  # noqa: SLF001 - Django's own request
+    if seconds:
+        raise Throttled(seconds, "Too many requests with a bad token came from this address.")

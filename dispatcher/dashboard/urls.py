@@ -6,6 +6,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, re_path
 
 from dispatcher.dashboard import views
+from dispatcher.dashboard.sign_in import throttled
 
 app_name = "dashboard"
 
@@ -20,7 +21,7 @@ urlpatterns = [
     path("jump/", views.jump, name="jump"),
     path(
         "login/",
-        LoginView.as_view(template_name="dashboard/login.html", redirect_authenticated_user=True),
+        throttled(LoginView.as_view(template_name="dashboard/login.html", redirect_authenticated_user=True)),
         name="login",
     ),
     path("logout/", LogoutView.as_view(), name="logout"),
