@@ -7,6 +7,7 @@ from django.urls import path, re_path
 
 from dispatcher.dashboard import views
 from dispatcher.dashboard.sign_in import throttled
+from dispatcher.dashboard.tokens import revoke_token, tokens
 
 app_name = "dashboard"
 
@@ -18,6 +19,8 @@ urlpatterns = [
     path("nodes/<str:name>/", views.node, name="node"),
     path("queues/", views.queues, name="queues"),
     path("submit/", views.submit, name="submit"),
+    path("tokens/", tokens, name="tokens"),
+    re_path(r"^tokens/(?P<token_id>[0-9]{1,18})/revoke/$", revoke_token, name="revoke_token"),
     path("jump/", views.jump, name="jump"),
     path(
         "login/",

@@ -21,7 +21,7 @@ from dispatcher.queries import FilterError, TaskFilters
 from dispatcher.redaction import Sight
 
 
-def _page(request: HttpRequest, template: str, page: str, *, status: int = 200, **context: Any) -> HttpResponse:
+def page_of(request: HttpRequest, template: str, page: str, *, status: int = 200, **context: Any) -> HttpResponse:
     """The rendered page; ``page`` is the entry of the rail that it belongs to."""
     shared = {
         "page": page,
@@ -35,7 +35,7 @@ def _page(request: HttpRequest, template: str, page: str, *, status: int = 200, 
 def _missing(request: HttpRequest, page: str, title: str, text: str, back: tuple[str, str]) -> HttpResponse:
     """404 for what is not there, with the way back to the list."""
     url, label = back
-    return _page(request, "missing", page, status=404, title=title, text=text, back_url=url, back_label=label)
+    return page_of(request, "missing", page, status=404, title=title, text=text, back_url=url, back_label=label)
 
 
 @login_required
@@ -44,7 +44,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Is it healthy, what is stuck, and why."""
     document = queries.overview(timezone.now())
     is_first_run = not (any(document["counts"].values()) and document["nodes_total"])
-    return _page(request, "overview", "overview", document=document, is_first_run=is_first_run)
+    return page_of(request, "overview", "overview", document=document, is_first_run=is_first_run)
 
 
 @login_required
@@ -59,7 +59,7 @@ def tasks(request: HttpRequest) -> HttpResponse:
     after = parse_task_id(request.GET.get("after", ""))
     page = queries.task_page(filters, after=after, limit=task_list.PAGE_SIZE)
     now = timezone.now()
-    return _page(
+    return page_of(
         request,
         "tasks",
         "tasks",
@@ -83,7 +83,7 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
         title = _("There is no task %s") % task_id
         text = _("It was never submitted, or it was deleted for its age.")
         return _missing(request, "tasks", title, text, (reverse("dashboard:tasks"), _("All tasks")))
-    return _page(request, "task", "tasks", document=document, is_unmasked=sight is Sight.ALL)
+    return page_of(request, "task", "tasks", document=document, is_unmasked=sight is Sight.ALL)
 
 
 @login_required
@@ -91,7 +91,7 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
 def nodes(request: HttpRequest) -> HttpResponse:
     """All nodes, and how to join one."""
     document = queries.nodes_document(timezone.now())
-    return _page(request, "nodes", "nodes", document=document, origin=request.build_absolute_uri("/").rstrip("/"))
+    return page_of(request, "nodes", "nodes", document=document, origin=request.build_absolute_uri("/").rstrip("/"))
 
 
 @login_required
@@ -102,14 +102,14 @@ def node(request: HttpRequest, name: str) -> HttpResponse:
     if document is None:
         title, text = _("There is no node of this name"), _("Nodes appear when their program comes up.")
         return _missing(request, "nodes", title, text, (reverse("dashboard:nodes"), _("All nodes")))
-    return _page(request, "node", "nodes", document=document)
+    return page_of(request, "node", "nodes", document=document)
 
 
 @login_required
 @require_safe
 def queues(request: HttpRequest) -> HttpResponse:
     """All queues, to be paused and resumed."""
-    return _page(request, "queues", "queues", document=queries.queues_document(timezone.now()))
+    return page_of(request, "queues", "queues", document=queries.queues_document(timezone.now()))
 
 
 @login_required
@@ -118,7 +118,7 @@ def submit(request: HttpRequest) -> HttpResponse:
     """The form for new tasks; ``?from=<id>`` fills it with another task, ``?type=`` with a type."""
     origin = parse_task_id(request.GET.get("from", ""))
     source = queries.task_detail(origin, _asked_sight(request, origin)) if origin else None
-    return _page(
+    return page_of(
         request,
         "submit",
         "submit",

@@ -16,7 +16,7 @@ from tests.factories import make_engine, make_logs, make_node, make_queue, make_
 pytestmark = pytest.mark.django_db
 
 HOSTILE = "\"'><script>alert(1)</script>"
-PAGES = ["/", "/tasks/", "/nodes/", "/queues/", "/submit/", "/jump/?q=x"]
+PAGES = ["/", "/tasks/", "/nodes/", "/queues/", "/submit/", "/tokens/", "/jump/?q=x"]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_every_page_asks_for_a_login(client: Client, path: str) -> None:
     assert response["Location"].startswith("/login/?next=")
 
 
-@pytest.mark.parametrize("path", PAGES[:5])
+@pytest.mark.parametrize("path", PAGES[:6])
 def test_pages_work_on_an_empty_installation(viewer: Client, path: str) -> None:
     assert "<h1" in body(viewer, path)
 

@@ -29,6 +29,8 @@ def test_engines_that_decide_at_once_claim_each_task_once_and_overfill_no_node()
         return
     nodes = [make_node(now=timezone.now(), slots=SLOTS) for _ in range(NODES)]
     submit(TASKS)
+    # Just now: after a standstill engines begin by degrees.
+    Task.objects.update(queued_at=timezone.now())
     taken: list[Claimed] = []
     ready = threading.Barrier(ENGINES)
 

@@ -21,6 +21,10 @@ from tests.launch.programs import eventually, is_running
 PASSWORD = re.compile(r"log in as {2}admin {2}with the password {2}(\S+)")
 
 
+#: The name of all workers' guardians: each worker that lives has one, and it ends shortly after its worker.
+GUARDIAN = "guardian"
+
+
 class Installation:
     """`manage.py up` and what belongs to it. `database_url` is "" for SQLite."""
 
@@ -110,6 +114,10 @@ class Installation:
                 found[f"{_program(command)}"] = int(folder.name)
         return found
 
+    def programs(self) -> set[str]:
+        """The names of its running programs, without the workers' guardians, which come and go with them."""
+        return self.processes().keys() - {GUARDIAN}
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal to its group as a terminal or `make` does, and return its exit status."""
         assert self._process is not None
@@ -162,4 +170,6 @@ def _program(command: list[str]) -> str:
     for word, name in (("daphne", "web"), ("engine", "engine"), ("up", "up"), ("dispatcher.launch.keeper", "keeper")):
         if word in command:
             return name
+    if any(word.endswith("/guardian.py") for word in command):
+        return GUARDIAN
     return " ".join(command)

@@ -30,7 +30,7 @@ def node_levels(installed: Installation) -> list[str]:
 
 def test_a_stranger_starts_it_stops_it_and_starts_it_again(installed: Installation) -> None:
     installed.start()
-    assert set(installed.processes()) == PROGRAMS
+    assert installed.programs() == PROGRAMS
     assert len(installed.password()) >= 12
     assert installed.password() not in _everything_below(installed.var)
     # The engine and the nodes may take longer than the web tier.
@@ -46,7 +46,7 @@ def test_a_stranger_starts_it_stops_it_and_starts_it_again(installed: Installati
     printed = len(installed.said())
     installed.start("--workers", "1", "--slots", "2")
     assert "password" not in installed.said(printed)
-    assert set(installed.processes()) == PROGRAMS - {"local-2"}
+    assert installed.programs() == PROGRAMS - {"local-2"}
     assert installed.stop(signal.SIGINT) == 0
     assert installed.processes() == {}
 
@@ -59,7 +59,9 @@ def test_a_killed_process_comes_back_and_a_killed_supervisor_takes_all_with_it(i
 
     def all_new() -> bool:
         now = installed.processes()
-        return set(now) == PROGRAMS and all(now[name] != before[name] for name in ("local-1", "engine", "web"))
+        return installed.programs() == PROGRAMS and all(
+            now[name] != before[name] for name in ("local-1", "engine", "web")
+        )
 
     assert eventually(all_new), installed.said()
     assert "local-1 | ended with signal SIGKILL" in installed.said()

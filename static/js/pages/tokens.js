@@ -1,0 +1,4 @@
+// @ts-check
+import { copyButtons } from "../copying.js";
+
+copyButtons();
