@@ -17,7 +17,7 @@ RETRY_SECONDS = 0.3
 #: Of requests whose outcome is unknown, the share that is never tried again: such tasks may or may not exist.
 GIVE_UP_SHARE = 0.02
 #: Of single tasks: asked to be cancelled right after they were acknowledged.
-CANCEL_SHARE = 0.03
+CANCEL_SHARE = 0.15
 FAILING_SHARE = 0.03
 SHORT_MS = (20, 200)
 CHILD_SHARE = 0.05
