@@ -23,7 +23,7 @@ SHORT_MS = (20, 200)
 CHILD_SHARE = 0.05
 #: Tasks that only one node may run, and that take longer: their next attempt runs on the node that still knows the one
 #: before, when its late result arrives.
-BOUND_SHARE = 0.1
+BOUND_SHARE = 0.25
 BOUND_MS = (500, 1500)
 
 

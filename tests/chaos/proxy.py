@@ -115,18 +115,13 @@ class Proxy:
         answers: asyncio.StreamReader,
         target: asyncio.StreamWriter,
     ) -> None:
-        """Request after request, until one side closes."""
+        """Request after request, until one side closes; then the other is told, as by a real connection."""
+        request = asyncio.ensure_future(_message(reader))
         answer = asyncio.ensure_future(_message(answers))
         try:
             while True:
-                request = asyncio.ensure_future(_message(reader))
                 await asyncio.wait({request, answer}, return_when=asyncio.FIRST_COMPLETED)
-                if not request.done():
-                    # The server hung up between two requests; so do we.
-                    request.cancel()
-                    return
-                body = await request
-                if not body:
+                if not request.done() or not (body := await request):
                     return
                 mode = self._mode_for_this()
                 if mode in ("reset", "refuse"):
@@ -142,8 +137,9 @@ class Proxy:
                     await self._send_aside(body)
                 target.write(body)
                 await target.drain()
-                said = await answer
-                if not said or mode == "drop_response":
+                request = asyncio.ensure_future(_message(reader))
+                await asyncio.wait({request, answer}, return_when=asyncio.FIRST_COMPLETED)
+                if not answer.done() or not (said := await answer) or mode == "drop_response":
                     _reset(writer)
                     return
                 while self.mode == "blackhole" and self.share >= 1.0:
@@ -151,6 +147,7 @@ class Proxy:
                 await _write(writer, said, drip=mode == "drip")
                 answer = asyncio.ensure_future(_message(answers))
         finally:
+            request.cancel()
             answer.cancel()
 
     def _mode_for_this(self) -> str:
