@@ -18,6 +18,8 @@ MODES = ("refuse", "blackhole", "reset", "delay", "drop_response", "duplicate", 
 #: How long requests are held back in the mode ``delay``, in seconds.
 DELAY_SECONDS = 1.0
 DRIP_SECONDS = 0.1
+#: What a blackhole swallowed arrives within this time after its end.
+RESEND_SECONDS = 1.5
 #: No single wait is longer, so that nothing of a proxy outlives its run.
 LONGEST_WAIT_SECONDS = 120.0
 
@@ -128,9 +130,9 @@ class Proxy:
                     _reset(writer)
                     return
                 if mode == "blackhole":
+                    # Nothing is lost that TCP sends again: it arrives some time after the network is good again.
                     await self._wait_for_change()
-                    _reset(writer)
-                    return
+                    await asyncio.sleep(self._random.uniform(0.0, RESEND_SECONDS))
                 if mode == "delay":
                     await asyncio.sleep(self.delay_seconds)
                 if mode == "duplicate":
@@ -144,7 +146,7 @@ class Proxy:
                     return
                 while self.mode == "blackhole" and self.share >= 1.0:
                     await self._wait_for_change()
-                await _write(writer, said, drip=mode == "drip")
+                await self._write(writer, said, drip=mode == "drip")
                 answer = asyncio.ensure_future(_message(answers))
         finally:
             request.cancel()
@@ -161,6 +163,17 @@ class Proxy:
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
             await asyncio.wait_for(self._changed.wait(), LONGEST_WAIT_SECONDS)
 
+    async def _write(self, writer: asyncio.StreamWriter, data: bytes, *, drip: bool) -> None:
+        """Send an answer; byte by byte as long as the network is like that."""
+        sent = 0
+        while drip and sent < len(data) and self.mode == "drip":
+            writer.write(data[sent : sent + 1])
+            await writer.drain()
+            await asyncio.sleep(DRIP_SECONDS)
+            sent += 1
+        writer.write(data[sent:])
+        await writer.drain()
+
     async def _send_aside(self, body: bytes) -> None:
         """Send the same request once more on another connection, and forget its answer."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
@@ -170,17 +183,6 @@ class Proxy:
                 await asyncio.wait_for(_message(answers), 10)
             finally:
                 target.close()
-
-
-async def _write(writer: asyncio.StreamWriter, data: bytes, *, drip: bool) -> None:
-    if not drip:
-        writer.write(data)
-        await writer.drain()
-        return
-    for position in range(len(data)):
-        writer.write(data[position : position + 1])
-        await writer.drain()
-        await asyncio.sleep(DRIP_SECONDS)
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:
