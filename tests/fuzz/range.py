@@ -104,14 +104,11 @@ def run(given: Iterable[Attack]) -> Outcome:
 
 def _run_batch(place: Range, batch: Sequence[Attack], outcome: Outcome) -> None:
     for attack in batch:
-        mark = transaction.savepoint()
-        status = place.strike(attack)
-        if status >= 500 and status != 503:
-            outcome.errors.append((len(outcome.codes), attack, status))
-            transaction.set_rollback(False)
-            transaction.savepoint_rollback(mark)
-        else:
-            transaction.savepoint_commit(mark)
+        with transaction.atomic():
+            status = place.strike(attack)
+            if status >= 500 and status != 503:
+                outcome.errors.append((len(outcome.codes), attack, status))
+                transaction.set_rollback(True)
         outcome.codes.append(status)
     place.sign_in_again()
     outcome.broken += [(len(outcome.codes) - 1, path) for path in place.broken()]

@@ -22,9 +22,13 @@ class Command(BaseCommand):
         "the roll-ups. Run one; on PostgreSQL several may share the work. SIGTERM or Ctrl-C stops it within seconds."
     )
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Refuse before Django's own checks, some of which open the database."""
+        checks.refuse_unsafe_start()
+        return super().execute(*args, **options)
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit status 1 asks for a restart: a loop died or was stuck."""
-        checks.refuse_unsafe_start()
         # A database that cannot be reached may come back, and the loops wait for it. Tables do not come by themselves.
         if not unreachable_reason() and (pending := pending_migrations()):
             raise CommandError(
