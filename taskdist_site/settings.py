@@ -41,8 +41,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "taskdist_site.middleware.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
-    "taskdist_site.middleware.ContentSecurityPolicy",
     "dispatcher.api.fallback.DatabaseOutages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -141,9 +141,10 @@ SILENCED_SYSTEM_CHECKS = [
 
 TASKDIST_CSP = {
     "default-src": "'none'",
+    "object-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    "img-src": "'self' data:",
+    "img-src": "'self'",
     "font-src": "'self'",
     "connect-src": "'self'",
     "form-action": "'self'",

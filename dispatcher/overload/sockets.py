@@ -105,6 +105,12 @@ class Request(WebRequest):  # type: ignore[misc]
         self._connection.enter(Phase.RUNNING)
         super().requestReceived(command, path, version)
 
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """What never reaches the application: as everywhere, in place of daphne's own page with its inline style."""
+        refusal = Refusal(status, body, is_for_now=False)
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": refusal.headers()})
+        self.handle_reply({"type": "http.response.body", "body": refusal.body})
+
     def finish(self) -> None:
         """The answer is written."""
         self._connection.factory.lobby.release(self._connection.guest)

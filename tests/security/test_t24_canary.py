@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -83,11 +83,7 @@ def tasks(transactional_db: None) -> dict[str, str]:
 
 def paths(tasks: dict[str, str]) -> Iterator[str]:
     """Every address that can be read, with the arguments filled in."""
-    values = {"name": ["n-1", "default"], "task_id": [*tasks.values()], "object_id": [*tasks.values()]}
-    for route in sorted(set(_routes(get_resolver().url_patterns))):
-        names = re.findall(r"<(\w+)>", route)
-        for value in values.get(names[0], []) if names else [""]:
-            yield "/" + re.sub(r"<\w+>", value, route)
+    yield from addresses({"name": ["n-1", "default"], "task_id": [*tasks.values()], "object_id": [*tasks.values()]})
     for task_id in tasks.values():
         yield f"/submit/?from={task_id}"
         yield f"/live/snapshot?topic=task:{task_id}"
@@ -95,6 +91,14 @@ def paths(tasks: dict[str, str]) -> Iterator[str]:
         yield f"/live/snapshot?topic={topic}" + ("&ids=" + ",".join(tasks.values()) if topic == "tasks" else "")
     yield "/api/v1/tasks?state=failed"
     yield "/api/v1/changes?limit=500"
+
+
+def addresses(values: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The address of every route, for each of the values of its first argument."""
+    for route in sorted(set(_routes(get_resolver().url_patterns))):
+        names = re.findall(r"<(\w+)>", route)
+        for value in values.get(names[0], []) if names else [""]:
+            yield "/" + re.sub(r"<\w+>", value, route)
 
 
 def _routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:

@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 
-from taskdist_site.middleware import HEADER, ContentSecurityPolicy
+from taskdist_site.middleware import CSP, SafeHeaders
 
 
 def directives(policy: str) -> dict[str, str]:
@@ -16,7 +16,7 @@ def directives(policy: str) -> dict[str, str]:
 def test_every_response_allows_only_our_own_files(path: str) -> None:
     response = Client().get(path)
     response.close()
-    policy = directives(response.headers[HEADER])
+    policy = directives(response.headers[CSP])
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
@@ -25,17 +25,17 @@ def test_every_response_allows_only_our_own_files(path: str) -> None:
 @pytest.mark.django_db
 async def test_it_holds_for_asynchronous_servers_too() -> None:
     response = await AsyncClient().get("/admin/login/")
-    assert directives(response.headers[HEADER])["script-src"] == "'self'"
+    assert directives(response.headers[CSP])["script-src"] == "'self'"
 
 
 def test_a_response_with_a_policy_of_its_own_keeps_it() -> None:
-    middleware = ContentSecurityPolicy(lambda _request: HttpResponse(headers={HEADER: "sandbox"}))
-    assert middleware(HttpRequest()).headers[HEADER] == "sandbox"
+    middleware = SafeHeaders(lambda _request: HttpResponse(headers={CSP: "sandbox"}))
+    assert middleware(HttpRequest()).headers[CSP] == "sandbox"
 
 
 async def test_it_waits_for_an_asynchronous_view() -> None:
     async def view(_request: HttpRequest) -> HttpResponse:
         return HttpResponse("late")
 
-    response = await ContentSecurityPolicy(view)(HttpRequest())
-    assert HEADER in response.headers
+    response = await SafeHeaders(view)(HttpRequest())
+    assert CSP in response.headers
