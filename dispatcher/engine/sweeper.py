@@ -65,6 +65,7 @@ class Sweeper(Loop):
         if verdict.is_resumed:
             until = now + timedelta(seconds=settings.lease_seconds)
             node_registry.extend_leases(until=until)
+            lifecycle.draw_back(now=now)
             lifecycle.extend_deadlines(by=timedelta(seconds=verdict.jump_seconds), until=until)
         self._tell_of_hold(verdict.held, len(nodes), now)
         silent = [pk for pk, state in verdict.states.items() if state is NodeState.SUSPECT]

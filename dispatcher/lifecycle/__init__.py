@@ -7,7 +7,7 @@ normal outcome and never raised. The same transaction writes one change-feed row
 
 from dispatcher.lifecycle.claiming import claim, start
 from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
-from dispatcher.lifecycle.losing import extend_deadlines, lose_held_by, lose_overdue, lose_stale
+from dispatcher.lifecycle.losing import draw_back, extend_deadlines, lose_held_by, lose_overdue, lose_stale
 from dispatcher.lifecycle.notes import note_unmasked
 from dispatcher.lifecycle.reporting import compare, record_report, record_results
 from dispatcher.lifecycle.resolving import missing, settle
@@ -28,6 +28,7 @@ __all__ = [
     "cancel",
     "claim",
     "compare",
+    "draw_back",
     "end",
     "expire",
     "extend_deadlines",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from django.db.models import F
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F
 
 from dispatcher.lifecycle.endings import FailedAttempt, end
 from dispatcher.models import Task
@@ -46,6 +46,17 @@ def extend_deadlines(*, by: timedelta, until: datetime) -> None:
     if by:
         active.update(attempt_deadline=F("attempt_deadline") + by)
     active.filter(attempt_deadline__lt=until).update(attempt_deadline=until)
+
+
+def draw_back(*, now: datetime) -> None:
+    """After the clock was set back: attempts that went out at a time that has yet to come went out just now.
+
+    Otherwise nobody would ask for them, nor find them overdue, until that time. Repeating it changes nothing more.
+    """
+    ahead = Task.objects.active().filter(dispatched_at__gt=now)
+    left = ExpressionWrapper(F("attempt_deadline") - F("dispatched_at"), output_field=DurationField())
+    ahead.filter(started_at__gt=now).update(started_at=now)
+    ahead.update(attempt_deadline=ExpressionWrapper(now + left, output_field=DateTimeField()), dispatched_at=now)
 
 
 def _lose(tasks: TaskQuerySet, *, reason: str, now: datetime) -> int:

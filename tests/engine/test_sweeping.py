@@ -136,6 +136,32 @@ def test_a_jump_of_the_clock_moves_no_node_and_no_task(jump: float) -> None:
     assert min(left) > timedelta(minutes=55)
 
 
+@pytest.mark.parametrize("is_new_engine", [False, True])
+def test_after_the_clock_was_set_back_an_attempt_is_asked_for_and_ends_as_if_it_went_out_just_now(
+    is_new_engine: bool,
+) -> None:
+    node = make_node()
+    (task,) = claimed(node)
+    watch = Watch()
+    watch.run(20, node)
+    before = Task.objects.get().attempt_deadline - Task.objects.get().dispatched_at
+    if is_new_engine:
+        watch = Watch()
+        watch.now += timedelta(seconds=20)
+    watch.pass_time(2, node, jump=-3600.0)
+    row = Task.objects.get()
+    assert (row.dispatched_at, row.attempt_deadline - row.dispatched_at) == (watch.now, before)
+    # Another engine notices it a moment later.
+    second = Watch()
+    second.now = watch.now
+    second.pass_time(2, node)
+    assert Task.objects.get().dispatched_at == watch.now
+    refs = lifecycle.missing(
+        node_id=node.pk, incarnation=node.incarnation, held={}, before=watch.now + timedelta(seconds=3)
+    )
+    assert [(int(ref.task_id), ref.attempt) for ref in refs] == [(task.id, 1)]
+
+
 def test_jumps_of_the_clock_to_and_fro_move_nothing() -> None:
     nodes = [make_node() for _ in range(3)]
     tasks = [task for node in nodes for task in claimed(node)]
