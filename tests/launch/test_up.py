@@ -59,9 +59,8 @@ def test_a_killed_process_comes_back_and_a_killed_supervisor_takes_all_with_it(i
 
     def all_new() -> bool:
         now = installed.processes()
-        return installed.programs() == PROGRAMS and all(
-            now[name] != before[name] for name in ("local-1", "engine", "web")
-        )
+        is_new = all(now.get(name) not in (None, before[name]) for name in ("local-1", "engine", "web"))
+        return is_new and installed.programs() == PROGRAMS
 
     assert eventually(all_new), installed.said()
     assert "local-1 | ended with signal SIGKILL" in installed.said()
