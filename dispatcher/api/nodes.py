@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from dispatcher import credentials, node_registry, queries
 from dispatcher.api.problems import STATE_CONFLICT, FieldError, Problem, invalid
-from dispatcher.api.validation import text_error
+from dispatcher.api.validation import LINE, text_error
 from dispatcher.api.views import ApiView, NoFields, answer, known_name, known_params
 from dispatcher.models import Node
 from dispatcher.scopes import Scope
@@ -25,13 +25,13 @@ MAX_ENROLMENT_USES: Final = 1000
 class Reason(msgspec.Struct, forbid_unknown_fields=True):
     """Why an operator does it; shown to the others."""
 
-    reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=200), LINE] = ""
 
 
 class EnrolmentRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What an enrolment token shall be good for."""
 
-    label: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    label: Annotated[str, msgspec.Meta(max_length=100), LINE] = ""
     uses: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENROLMENT_USES)] = 1
     expires_in_seconds: Annotated[float, msgspec.Meta(gt=0, le=MAX_ENROLMENT_SECONDS)] = DEFAULT_ENROLMENT_SECONDS
 
@@ -40,7 +40,8 @@ reason_decoder = msgspec.json.Decoder(Reason)
 _no_fields = msgspec.json.Decoder(NoFields)
 _enrolment = msgspec.json.Decoder(EnrolmentRequest)
 
-_ACTIONS: Final = {
+#: What an operator can want of a node, by the last part of the address.
+ACTIONS: Final = {
     "drain": node_registry.drain,
     "resume": node_registry.resume,
     "disable": node_registry.disable,
@@ -83,7 +84,7 @@ class NodeActionView(ApiView):
         node = Node.objects.filter(name=known_name(name)).first()
         if node is None:
             raise Problem(404, "There is no such node.")
-        changed = _ACTIONS[action]([node], reason=reason, actor=self.actor, now=self.now)
+        changed = ACTIONS[action]([node], reason=reason, actor=self.actor, now=self.now)
         node.refresh_from_db()
         return answer(
             {

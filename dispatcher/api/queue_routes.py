@@ -12,28 +12,29 @@ from rest_framework.request import Request
 from dispatcher import queries, queues
 from dispatcher.api.nodes import read_reason
 from dispatcher.api.problems import STATE_CONFLICT, FieldError, Problem, invalid
-from dispatcher.api.validation import name_error, text_error
+from dispatcher.api.validation import LINE, NAME, name_error, text_error
 from dispatcher.api.views import ApiView, answer, known_name, known_params
 from dispatcher.models import Queue
 from dispatcher.scheduling.policies import POLICIES
 from dispatcher.scheduling.snapshot import DEFAULT_POLICY
 from dispatcher.scopes import Scope
 
-_Description = Annotated[str, msgspec.Meta(max_length=200)]
+_Description = Annotated[str, msgspec.Meta(max_length=200), LINE]
+_Policy = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(POLICIES)})]
 
 
 class NewQueue(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A queue to make."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-    policy: str = DEFAULT_POLICY
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100), NAME]
+    policy: _Policy = DEFAULT_POLICY
     description: _Description = ""
 
 
 class QueueEdit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What to change of a queue; what is left out stays."""
 
-    policy: str | None = None
+    policy: _Policy | None = None
     description: _Description | None = None
 
 
@@ -115,7 +116,7 @@ class ResumeView(ApiView):
         return answer(_document(queues.resume(known_name(name), actor=self.actor, now=self.now)))
 
 
-def _check(*, policy: str | None, description: str | None, name: str | None = None) -> None:
+def _check(*, policy: _Policy | None, description: str | None, name: str | None = None) -> None:
     found = [
         ("name", "" if name is None else name_error(name)),
         ("policy", "" if policy is None or policy in POLICIES else f"must be one of {', '.join(sorted(POLICIES))}"),

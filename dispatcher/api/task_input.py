@@ -15,7 +15,10 @@ from msgspec import Meta
 
 from dispatcher.api.problems import FieldError, Problem, invalid
 from dispatcher.api.validation import (
+    LINE,
     MAX_AHEAD_SECONDS,
+    NAME,
+    TYPE_NAME,
     explain,
     name_error,
     text_error,
@@ -34,12 +37,12 @@ _NULL: Final = msgspec.Raw(b"null")
 #: Stands in for a type that is missing or wrong while the rest of the item is looked at.
 _SOME_TYPE: Final = msgspec.Raw(b'"t"')
 
-TypeName = Annotated[str, Meta(min_length=1, max_length=200)]
+TypeName = Annotated[str, Meta(min_length=1, max_length=200), TYPE_NAME]
 _Time = Annotated[datetime, Meta(tz=True)]
 _Backoff = Annotated[float, Meta(ge=0, le=MAX_BACKOFF_SECONDS)]
-_LabelName = Annotated[str, Meta(min_length=1, max_length=63)]
-_LabelValue = Annotated[str, Meta(max_length=100)]
-_Tag = Annotated[str, Meta(min_length=1, max_length=100)]
+_LabelName = Annotated[str, Meta(min_length=1, max_length=63), NAME]
+_LabelValue = Annotated[str, Meta(max_length=100), LINE]
+_Tag = Annotated[str, Meta(min_length=1, max_length=100), LINE]
 
 
 class TaskInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -47,7 +50,7 @@ class TaskInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     type: TypeName
     payload: msgspec.Raw = _NULL
-    queue: Annotated[str, Meta(min_length=1, max_length=100)] = DEFAULT_QUEUE
+    queue: Annotated[str, Meta(min_length=1, max_length=100), NAME] = DEFAULT_QUEUE
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
     #: Not before then; or ``delay_seconds`` from now.
     run_at: _Time | None = None
@@ -59,9 +62,9 @@ class TaskInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     backoff_seconds: _Backoff | None = None
     backoff_cap_seconds: _Backoff | None = None
     labels: Annotated[dict[_LabelName, _LabelValue], Meta(max_length=32)] = {}
-    affinity_key: Annotated[str, Meta(max_length=200)] = ""
+    affinity_key: Annotated[str, Meta(max_length=200), LINE] = ""
     tags: Annotated[list[_Tag], Meta(max_length=32)] = []
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY_CHARS)] | None = None
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY_CHARS), LINE] | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path, re_path
 
 from dispatcher.api import feed, health, node_wire, nodes, problems, queue_routes, tasks
+from dispatcher.api.openapi import view as openapi
 
 app_name = "api"
 
@@ -23,8 +24,9 @@ routes = [
     path("nodes/credential", node_wire.CredentialView.as_view(), name="node-credential"),
     path("nodes/enrolment-tokens", nodes.EnrolmentTokensView.as_view(), name="enrolment-tokens"),
     path("nodes/<str:name>", nodes.NodeView.as_view(), name="node"),
-    re_path(
-        r"^nodes/(?P<name>[^/]+)/(?P<action>drain|resume|disable)$", nodes.NodeActionView.as_view(), name="node-action"
+    *(
+        path(f"nodes/<str:name>/{action}", nodes.NodeActionView.as_view(), {"action": action}, name=f"node-{action}")
+        for action in nodes.ACTIONS
     ),
     path("nodes/<str:name>/rotate", nodes.RotateView.as_view(), name="node-rotate"),
     path("queues", queue_routes.QueuesView.as_view(), name="queues"),
@@ -33,6 +35,7 @@ routes = [
     path("queues/<str:name>/resume", queue_routes.ResumeView.as_view(), name="queue-resume"),
     path("counts", feed.CountsView.as_view(), name="counts"),
     path("changes", feed.ChangesView.as_view(), name="changes"),
+    path("openapi.json", openapi.DocumentView.as_view(), name="openapi"),
 ]
 
 urlpatterns = [

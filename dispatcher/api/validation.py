@@ -39,6 +39,11 @@ EARLIEST_YEAR: Final = 2000
 MAX_AHEAD_SECONDS: Final = 3660 * 86400.0
 
 
+#: The same conditions for the schema of the API, on the types of members: JSON Schema has no ``\w`` of its own meaning.
+NAME: Final = msgspec.Meta(extra_json_schema={"pattern": r"^[\p{L}\p{N}_][\p{L}\p{N}_.:@+\-]*$"})
+TYPE_NAME: Final = msgspec.Meta(extra_json_schema={"pattern": r"^[\p{L}\p{N}_][\p{L}\p{N}_.:@+\-/]*$"})
+LINE: Final = msgspec.Meta(extra_json_schema={"pattern": r"^(?: |[^\p{C}\p{Z}])*$"})
+
 _SIGNS: Final = "must be letters, digits and {signs}, and begin with a letter or digit"
 
 

@@ -1,0 +1,80 @@
+"""Parameters in addresses, queries and headers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dispatcher.api.task_input import MAX_KEY_CHARS
+from dispatcher.api.validation import NAME
+from dispatcher.api.views import DEFAULT_LIMIT, MAX_LIMIT
+from dispatcher.states import TaskState
+
+Parameter = dict[str, Any]
+
+_TASK_ID: Final = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
+_TIME: Final = {"type": "string", "format": "date-time"}
+_TEXT: Final = {"type": "string", "maxLength": 200}
+_MOST: Final = 50
+
+
+def query(name: str, description: str, schema: dict[str, Any]) -> Parameter:
+    """A parameter of a query, which may be left out."""
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def in_path(name: str) -> Parameter:
+    """A part of an address: ``task_id``, or the name of a node or a queue."""
+    schema = _TASK_ID if name == "task_id" else {"type": "string", "maxLength": 100, **(NAME.extra_json_schema or {})}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _several(name: str, description: str, items: dict[str, Any]) -> Parameter:
+    description += ", several by repeating the parameter or with commas"
+    return query(name, description, {"type": "array", "items": items, "maxItems": _MOST})
+
+
+LIMIT: Final = query(
+    "limit", "rows in the page", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+)
+
+TASK_FILTERS: Final = (
+    _several("state", "in one of these states", {"type": "string", "enum": [state.word for state in TaskState]}),
+    _several("queue", "in one of these queues", _TEXT),
+    _several("type", "of one of these types", _TEXT),
+    query("node", "whose current or last attempt is on this node", _TEXT),
+    query("tag", "with this tag", _TEXT),
+    query("created_after", "submitted after this time", _TIME),
+    query("created_before", "submitted before this time", _TIME),
+    query("retry_of", "made by a retry of this task", _TASK_ID),
+    query("after", "`next` of the page before", _TASK_ID),
+    LIMIT,
+)
+
+_WISH: Final = {"type": "string", "enum": ["true", "false"], "default": "false"}
+_INT32: Final = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0}
+
+UNMASKED: Final = query("unmasked", "show secrets; takes an operator, and is put on record", _WISH)
+
+LOG_LINES: Final = (
+    query("attempt", "of this attempt; 0: of the newest that has any", _INT32),
+    query("after", "with numbers above this one", _INT32),
+    LIMIT,
+    UNMASKED,
+)
+
+CHANGES: Final = (
+    query(
+        "after",
+        "`next` of the page before",
+        {"type": "string", "pattern": "^[0-9]{1,18}$", "default": "0"},
+    ),
+    LIMIT,
+    query("audited", "only what someone did", _WISH),
+)
+
+IDEMPOTENCY_KEY: Final[Parameter] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same task makes nothing a second time.",
+    "schema": {"type": "string", "pattern": f"^[!-~]{{1,{MAX_KEY_CHARS}}}$"},
+}
