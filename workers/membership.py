@@ -140,7 +140,7 @@ class Membership:
                 return 0.0
             return self._trouble(
                 f"the dispatcher refuses this node's token ({answer.status}). Get a new one with "
-                "'manage.py node_token' on the dispatcher and start the node with --token or --token-file",
+                "'manage.py node_token' on the dispatcher and start the node with it (--token-file, --token)",
                 REFUSED_PAUSE_SECONDS,
             )
         said = answer.body[:300].decode("utf-8", "replace")

@@ -83,7 +83,8 @@ def _loop(name: str, health: dict[str, Any], *, since_report: float, is_late: bo
     label = f"{name} loop"
     if silent is None:
         return warn("engine", f"{label} has not made a pass yet", "Look again in a minute.")
-    ago = float(silent) + since_report
+    # It may have made its report, or a pass, since we looked at our clock.
+    ago = max(0.0, float(silent) + since_report)
     seen = f"{label}: last good pass {ago:.0f} s ago, {errors} errors"
     if is_late:
         last = health.get("last_error") or "none"
@@ -97,10 +98,13 @@ def _loop(name: str, health: dict[str, Any], *, since_report: float, is_late: bo
 def _node(node: Node, now: datetime) -> Finding:
     if node.last_seen_at is None:
         return warn("nodes", f"{node.name} has never been seen", "Start its worker, or disable the node in the admin.")
-    ago = (now - node.last_seen_at).total_seconds()
+    ago = max(0.0, (now - node.last_seen_at).total_seconds())
     seen = f"{node.name}: {node.state}, {node.slots} slots, last heartbeat {ago:.0f} s ago"
     if node.state == NodeState.OFFLINE:
         return warn("nodes", seen, f"Look at its log and at the way from it to the dispatcher ({node.url}).")
+    if node.state == NodeState.SUSPECT:
+        advice = "It gets no new work, and loses what it holds when its lease ends. Look at its log and at the network."
+        return warn("nodes", seen, advice)
     if ago > conf().suspect_after_seconds:
         advice = "Look at its log and whether the web tier and an engine run: nobody has noticed its silence yet."
         return warn("nodes", seen, advice)

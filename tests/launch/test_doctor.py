@@ -192,6 +192,23 @@ def test_a_node_whose_silence_nobody_noted_is_a_warning() -> None:
     assert finding.level is Level.WARN
 
 
+@pytest.mark.django_db
+def test_of_a_node_whose_silence_was_noted_it_says_what_comes() -> None:
+    make_node(state=NodeState.SUSPECT, last_seen_at=NOW - timedelta(seconds=20))
+    [finding] = look(life_looks.nodes)
+    assert finding.level is Level.WARN
+    assert "no new work" in finding.advice
+
+
+@pytest.mark.django_db
+def test_what_was_heard_of_since_the_look_at_the_clock_is_not_in_the_future() -> None:
+    later = NOW + timedelta(seconds=3)
+    make_engine(last_seen_at=later, loops={"pusher": {"last_good_seconds_ago": 0.1, "interval_seconds": 1.0}})
+    make_node(last_seen_at=later)
+    seen = [finding.seen for finding in [*look(life_looks.engines), *look(life_looks.nodes)]]
+    assert [text for text in seen if " 0 s ago" in text] == seen[1:]
+
+
 def test_the_web_tier_is_looked_for_where_the_running_installation_says(
     var: Path, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
