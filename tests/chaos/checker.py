@@ -1,6 +1,6 @@
 """Judges a run from its evidence alone: what was lost, doubled, forged or stuck, and every invariant that it shows.
 
-The numbers, I1 to I22, are those of docs/chaos.md. Pure: the same evidence gives the same verdict.
+The numbers, I1 to I22, are those of docs/reliability.md. Pure: the same evidence gives the same verdict.
 """
 
 from __future__ import annotations
