@@ -82,3 +82,9 @@ def test_targets_of_make_exist() -> None:
     for page in PAGES:
         named = set(re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.MULTILINE))
         assert named - targets == set(), name_of(page)
+
+
+def test_files_of_the_project_exist() -> None:
+    for page in PAGES:
+        for path in re.findall(r"`((?:dispatcher|workers|tests|taskdist_site)/[\w./*]*)", page.read_text()):
+            assert any(ROOT.glob(path.rstrip("/"))), f"{name_of(page)}: {path}"
