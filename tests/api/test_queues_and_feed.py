@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
+from msgspec import structs
 
 from dispatcher import events
 from dispatcher.api import health
 from dispatcher.models import Change, EngineProcess, Queue
+from dispatcher.redaction import redactor
 from dispatcher.states import TaskState
 from tests.api.conftest import Answer, Caller, now
 from tests.factories import make_change, make_engine, make_queue, make_task
@@ -125,6 +127,15 @@ class TestFeed:
         page = viewer.read("/api/v1/changes", audited="true").json
         assert [change["id"] for change in page["changes"]] == [str(last)]
         assert page["next"] == str(last + 1)
+
+    def test_no_fact_of_ours_has_a_name_that_is_masked(self) -> None:
+        names = {
+            f"{kind}.{field.encode_name}"
+            for kind, event in events.CATALOGUE.items()
+            for field in structs.fields(event)
+            if redactor().is_secret(field.encode_name)
+        }
+        assert names == set()
 
     def test_a_page_ends_before_a_gap_that_may_yet_be_filled(self, viewer: Caller) -> None:
         first = make_change(events.QueueCreated(queue="a"), at=now()).pk
