@@ -21,6 +21,8 @@ from dispatcher.states import NodeIntent, NodeState
 
 # An engine renews its row every few seconds; after this it is dead or stuck.
 ENGINE_SILENCE = timedelta(seconds=20)
+# As `dispatcher.engine` says it of a node that refused a signature.
+REFUSED = "it answered 401"
 
 
 def web(_now: datetime) -> Iterator[Finding]:
@@ -109,6 +111,8 @@ def _node(node: Node, now: datetime) -> Finding:
         advice = "Look at its log and whether the web tier and an engine run: nobody has noticed its silence yet."
         return warn("nodes", seen, advice)
     if node.push_failures:
-        advice = f"The engine cannot reach it at {node.url}: check firewall and TASKDIST_NODE_NETWORKS."
-        return warn("nodes", f"{seen}, {node.push_failures} failed pushes in a row", advice)
+        advice = f"Check firewall, TASKDIST_NODE_NETWORKS and its address: {node.url}."
+        if REFUSED in node.trouble:
+            advice = "It does not know the key that requests to it are signed with: restart it, then it registers anew."
+        return warn("nodes", f"{seen}, {node.push_failures} failed requests in a row: {node.trouble}", advice)
     return ok("nodes", seen)

@@ -14,6 +14,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from dispatcher.clients.node_client import Answer
+from dispatcher.engine import deliveries
 from dispatcher.launch import database_looks, database_reach, host_looks, life_looks, preparation
 from dispatcher.launch.findings import Finding, Level, examine, fail
 from dispatcher.launch.holding import HeldByAnother, Holding, announced_address
@@ -198,6 +200,16 @@ def test_of_a_node_whose_silence_was_noted_it_says_what_comes() -> None:
     [finding] = look(life_looks.nodes)
     assert finding.level is Level.WARN
     assert "no new work" in finding.advice
+
+
+@pytest.mark.django_db
+def test_of_a_node_that_cannot_be_asked_for_anything_it_says_why() -> None:
+    make_node(name="deaf", push_failures=3, trouble="could not connect: refused")
+    make_node(name="elsewhere", push_failures=1, trouble=deliveries.judge(Answer(401, {}, b"")).failure)
+    unreachable, refusing = look(life_looks.nodes)
+    assert "could not connect" in unreachable.seen
+    assert "firewall" in unreachable.advice
+    assert "restart it" in refusing.advice
 
 
 @pytest.mark.django_db
