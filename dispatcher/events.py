@@ -222,6 +222,33 @@ class CredentialRevoked(Event, kw_only=True, frozen=True):
     label: str = ""
 
 
+class AccountEvent(Event, frozen=True):
+    """Base of what happens to the accounts and groups that the roles come from."""
+
+    #: "user" or "group".
+    account_kind: str
+    name: str
+    reason: str = ""
+
+
+class AccountCreated(AccountEvent, frozen=True):
+    """An account or a group was made."""
+
+    kind: ClassVar[str] = "account.created"
+
+
+class AccountEdited(AccountEvent, frozen=True):
+    """An account or a group was changed; ``reason`` names the fields, never what is in them."""
+
+    kind: ClassVar[str] = "account.edited"
+
+
+class AccountDeleted(AccountEvent, frozen=True):
+    """An account or a group was deleted."""
+
+    kind: ClassVar[str] = "account.deleted"
+
+
 CATALOGUE: dict[str, type[Event]] = {
     event.kind: event
     for event in (
@@ -229,7 +256,7 @@ CATALOGUE: dict[str, type[Event]] = {
         NodeRegistered, NodeOnline, NodeSuspected, NodeWentOffline, NodeDraining, NodeResumed, NodeDisabled,
         NodeBreakerChanged, NodeHeld, PoolHeld,
         QueueCreated, QueuePaused, QueueResumed, QueueEdited, CredentialIssued, CredentialRevoked,
-        RotationRequested,
+        RotationRequested, AccountCreated, AccountEdited, AccountDeleted,
     )
 }  # fmt: skip
 

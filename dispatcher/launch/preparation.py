@@ -14,11 +14,13 @@ from pathlib import Path
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresqlConnection
+from django.utils import timezone
 
-from dispatcher import credentials, node_registry
+from dispatcher import credentials, events, node_registry
 from dispatcher.launch.database_reach import first_line, require_database
+from dispatcher.models import Change
 
 OWNER_ONLY_DIRECTORY = 0o700
 OWNER_ONLY_FILE = 0o600
@@ -70,7 +72,10 @@ def make_first_admin() -> str:
     if users.filter(is_superuser=True).exists() or users.filter(username=ADMIN_NAME).exists():
         return ""
     password = secrets.token_urlsafe(PASSWORD_BYTES)
-    users.create_superuser(username=ADMIN_NAME, password=password)
+    with transaction.atomic():
+        users.create_superuser(username=ADMIN_NAME, password=password)
+        event = events.AccountCreated(account_kind="user", name=ADMIN_NAME, reason="first start")
+        Change.objects.append(event, now=timezone.now(), actor=ACTOR)
     return password
 
 

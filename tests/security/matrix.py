@@ -119,6 +119,9 @@ _OTHERS = [
 _PAGES = [
     *(Row(path, "GET", SIGNED_IN, f"/{path}") for path in ("", "tasks/", "nodes/", "queues/", "submit/")),
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/"),
+    # Whoever may not see its secrets gets the page without them.
+    Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/?unmasked=true"),
+    Row("submit/", "GET", SIGNED_IN, "/submit/?from={done}&unmasked=true"),
     Row("nodes/<str:name>/", "GET", SIGNED_IN, "/nodes/n-1/"),
     Row("jump/", "GET", SIGNED_IN, "/jump/?q=1", status=(302,)),
     Row("tokens/", "GET", SIGNED_IN, "/tokens/"),
