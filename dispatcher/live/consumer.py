@@ -6,20 +6,15 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from importlib import import_module
 from typing import Any
 
 import msgspec
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
-from django.contrib import auth
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest
 from django.utils import timezone
 
 from dispatcher.conf import conf
-from dispatcher.live import messages
+from dispatcher.live import messages, session
 from dispatcher.live.hub import Hub, hub_of_this_loop
 from dispatcher.live.origin import is_own
 from dispatcher.live.seat import MAX_TOPICS, Seat, WrongAck
@@ -32,10 +27,6 @@ CLOSE_SIGNED_OUT = 4401
 CLOSE_SLOW = 4408
 CLOSE_UNAVAILABLE = 4503
 
-#: How often it is looked up whether the user is still signed in, in seconds.
-SESSION_CHECK_SECONDS = 30.0
-#: How often it is looked whether frames are acknowledged.
-WATCH_SECONDS = 5.0
 #: At most so many messages in so many seconds.
 MAX_MESSAGES = 100
 MESSAGES_SECONDS = 10.0
@@ -61,8 +52,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
             await self.close()
             return
         await self.accept()
+        self._signed_in_at = time.monotonic()
         try:
-            is_signed_in = await _is_signed_in(self.scope)
+            is_signed_in = await session.is_signed_in(self.scope)
         except (OperationalError, InterfaceError) as error:
             logger.warning("live: could not look up a session: %s", error)
             await self.close(CLOSE_UNAVAILABLE)
@@ -150,23 +142,16 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
 
     async def _watch(self) -> None:
         """Close when the user is no longer signed in, or when frames are no longer acknowledged."""
-        checked = time.monotonic()
+        guard = session.SessionGuard(lambda: session.is_signed_in(self.scope), self._signed_in_at)
         while True:
-            await asyncio.sleep(min(WATCH_SECONDS, SESSION_CHECK_SECONDS))
+            await asyncio.sleep(min(session.WATCH_SECONDS, session.SESSION_CHECK_SECONDS))
             if self._seat.is_lost():
                 await self.close(CLOSE_SLOW)
                 return
-            if time.monotonic() - checked >= SESSION_CHECK_SECONDS:
-                try:
-                    is_signed_in = await _is_signed_in(self.scope)
-                except Exception:
-                    # The database is away, and nothing is sent either: ask again in a moment.
-                    logger.warning("live: could not look up a session, trying again", exc_info=True)
-                    continue
-                checked = time.monotonic()
-                if not is_signed_in:
-                    await self.close(CLOSE_SIGNED_OUT)
-                    return
+            is_over = await guard.is_over(time.monotonic)
+            if is_over is not False:
+                await self.close(CLOSE_SIGNED_OUT if is_over else CLOSE_UNAVAILABLE)
+                return
 
     def _is_flooding(self) -> bool:
         now = time.monotonic()
@@ -179,15 +164,3 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
 
     async def _send_text(self, text: str) -> None:
         await self.send(text_data=text)
-
-
-@database_sync_to_async  # type: ignore[untyped-decorator]  # channels has no types
-def _is_signed_in(scope: dict[str, Any]) -> bool:
-    """Look up the session anew: it may have ended, the user been switched off, or the password been changed."""
-    key = scope["session"].session_key if "session" in scope else None
-    if not key:
-        return False
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
-    user = auth.get_user(request)
-    return user.is_authenticated and user.is_active

@@ -6,15 +6,12 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user_model
-from django.contrib.sessions.models import Session
-from django.utils import timezone
 
 from dispatcher.live import consumer, topics
 from dispatcher.live.hub import hub_of_this_loop
 from dispatcher.states import TaskState
-from tests.factories import NOW, make_logs, make_node, make_progress, make_task, make_user, tell
-from tests.live.browser import Browser, cookie_of
+from tests.factories import NOW, make_logs, make_node, make_progress, make_task, tell
+from tests.live.browser import Browser
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,13 +45,6 @@ async def test_without_a_session_the_connection_closes_with_4401(transactional_d
     assert await Browser("no-such-session").accepted_and_closed() == 4401
 
 
-async def test_a_user_who_was_switched_off_is_not_let_in(transactional_db: None) -> None:
-    user = await sync_to_async(make_user)()
-    cookie = await cookie_of(user)
-    await get_user_model().objects.aupdate(is_active=False)
-    assert await Browser(cookie).accepted_and_closed() == 4401
-
-
 @pytest.mark.parametrize(
     "origin",
     [None, "null", "", "http://evil.example", "http://testserver:8001", "https://testserver", "http://testserver.evil.example",
@@ -73,34 +63,6 @@ async def test_the_port_belongs_to_the_origin(cookie: str) -> None:
     await browser.open()
     await browser.leave()
     assert await Browser(cookie, origin="http://localhost", host="localhost:8000").refused()
-
-
-@pytest.mark.parametrize("ending", ["logout", "switched off", "password", "expired"])
-async def test_a_connection_ends_with_its_session(cookie: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumer, "SESSION_CHECK_SECONDS", 0.05)
-    browser = Browser(cookie)
-    await browser.open()
-    match ending:
-        case "logout":
-            await Session.objects.all().adelete()
-        case "switched off":
-            await get_user_model().objects.aupdate(is_active=False)
-        case "password":
-            user = await get_user_model().objects.aget()
-            user.set_password("another")
-            await user.asave()
-        case _:
-            await Session.objects.aupdate(expire_date=timezone.now() - timedelta(days=1))
-    assert await browser.closed() == 4401
-    await browser.leave()
-
-
-async def test_a_session_that_lasts_keeps_its_connection(cookie: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumer, "SESSION_CHECK_SECONDS", 0.05)
-    browser = Browser(cookie)
-    await browser.open()
-    assert await browser.is_silent(0.5)
-    await browser.leave()
 
 
 @pytest.mark.parametrize(
