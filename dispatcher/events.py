@@ -157,6 +157,16 @@ class NodeHeld(NodeEvent, frozen=True):
     seconds: float = 0.0
 
 
+class NodeMadeUpResults(NodeEvent, kw_only=True, frozen=True):
+    """A node reported the ends of attempts that it was never given. Told once a minute and node, with an example."""
+
+    kind: ClassVar[str] = "node.made_up_results"
+    task_id: int
+    attempt: int
+    #: In the report that is told of.
+    count: int
+
+
 class RotationRequested(NodeEvent, frozen=True):
     """Someone asked a node to fetch new credentials in place of those it has."""
 
@@ -254,7 +264,7 @@ CATALOGUE: dict[str, type[Event]] = {
     for event in (
         TasksChanged, TasksPruned, TasksCancelRequested, TasksProgressed, TasksLogged, TaskUnmasked, ResultsRefused,
         NodeRegistered, NodeOnline, NodeSuspected, NodeWentOffline, NodeDraining, NodeResumed, NodeDisabled,
-        NodeBreakerChanged, NodeHeld, PoolHeld,
+        NodeBreakerChanged, NodeHeld, NodeMadeUpResults, PoolHeld,
         QueueCreated, QueuePaused, QueueResumed, QueueEdited, CredentialIssued, CredentialRevoked,
         RotationRequested, AccountCreated, AccountEdited, AccountDeleted,
     )

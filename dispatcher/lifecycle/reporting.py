@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 import msgspec
 from django.db import transaction
 
+from dispatcher import throttle
 from dispatcher.conf import conf
-from dispatcher.events import ResultsRefused
+from dispatcher.events import NodeMadeUpResults, ResultsRefused
 from dispatcher.lifecycle.claiming import start
 from dispatcher.lifecycle.endings import GIVEN_UP, FailedAttempt, end, lock_in_order, succeed
 from dispatcher.lifecycle.notes import record_notes
-from dispatcher.models import Attempt, Change, Task
+from dispatcher.models import Attempt, Change, Node, Task
 from dispatcher.models.statements import Start, Success
 from dispatcher.models.task import parse_task_id
 from dispatcher.states import ACTIVE, TERMINAL, AttemptOutcome, TaskState
@@ -133,7 +134,10 @@ def _failure(task_id: int, item: protocol.TaskResult) -> FailedAttempt:
 def _judge(
     rest: Sequence[tuple[int, protocol.TaskResult]], node_id: int, now: datetime
 ) -> dict[tuple[int, int], protocol.VerdictWord]:
-    """Verdicts for results that changed nothing; keeps what was refused for the record."""
+    """Verdicts for results that changed nothing; keeps what was refused for the record.
+
+    Kept is what is said of attempts that were this node's: once each, so at most one row for every attempt there was.
+    """
     ids = [task_id for task_id, _ in rest]
     tasks = {task.pk: task for task in Task.objects.filter(id__in=ids).only("id", "state", "attempt", "node_id")}
     ended: dict[tuple[int, int], dict[str, Attempt]] = {}
@@ -141,6 +145,7 @@ def _judge(
         ended.setdefault((attempt.task_id, attempt.number), {})[attempt.outcome] = attempt
     verdicts: dict[tuple[int, int], protocol.VerdictWord] = {}
     refused: list[tuple[int, protocol.TaskResult]] = []
+    made_up: list[tuple[int, protocol.TaskResult]] = []
     for task_id, item in rest:
         if (task_id, item.attempt) in verdicts:
             continue
@@ -158,10 +163,13 @@ def _judge(
             attempts and not (item.outcome == "succeeded" and GIVEN_UP & attempts.keys())
         ):
             word = "duplicate"
-        else:
+        elif attempts or (task.attempt == item.attempt and task.node_id == node_id):
             refused.append((task_id, item))
+        else:
+            made_up.append((task_id, item))
         verdicts[task_id, item.attempt] = word
     _keep_refused(refused, node_id, now)
+    _tell_made_up(made_up, node_id, now)
     return verdicts
 
 
@@ -178,8 +186,7 @@ def _is_this(task: Task, item: protocol.TaskResult, node_id: int) -> bool:
 def _tell_what_became_of(attempt: Attempt, item: protocol.TaskResult) -> None:
     """An attempt given up as lost turns out to have failed: keep the true outcome. The next attempt goes on."""
     failure = _failure(attempt.task_id, item)
-    attempt.outcome, attempt.error = failure.outcome, failure.error
-    attempt.save(update_fields=["outcome", "error"])
+    Attempt.objects.filter(pk=attempt.pk).update(outcome=failure.outcome, error=failure.error)
 
 
 def _keep_refused(refused: Sequence[tuple[int, protocol.TaskResult]], node_id: int, now: datetime) -> None:
@@ -198,6 +205,16 @@ def _keep_refused(refused: Sequence[tuple[int, protocol.TaskResult]], node_id: i
     )
     rows = [(task_id, item.attempt, node_id, str(item.outcome)) for task_id, item in refused]
     Change.objects.append(ResultsRefused(rows=rows), now=now)
+
+
+def _tell_made_up(made_up: Sequence[tuple[int, protocol.TaskResult]], node_id: int, now: datetime) -> None:
+    """Put on record that the node reports what it was never given: not row by row, for it can go on without end."""
+    limit = throttle.Limit("made-up results", (str(node_id),), 1)
+    if not made_up or throttle.take([limit], now=now):
+        return
+    (task_id, item), name = made_up[0], Node.objects.values_list("name", flat=True).get(pk=node_id)
+    event = NodeMadeUpResults(node_id=node_id, name=name, task_id=task_id, attempt=item.attempt, count=len(made_up))
+    Change.objects.append(event, now=now)
 
 
 def _record_starts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from dispatcher import lifecycle
 from dispatcher.lifecycle import TRANSITIONS, TaskSpec
 from dispatcher.models import Attempt, Change, IdempotencyKey, Node, Task, TaskTag
 from dispatcher.models.statements import Claim, Start, statements
-from dispatcher.states import AttemptOutcome, NodeIntent, TaskState
+from dispatcher.states import NodeIntent, TaskState
 from tests.db.lifecycle_steps import claim, report, result, state_of, submit
 from tests.factories import NOW, make_node
 from workers import protocol
@@ -259,7 +260,7 @@ def test_what_a_node_holds_is_compared_with_what_it_was_given() -> None:
     assert lifecycle.compare({held: 1}, node_id=node.pk) == ([ref], [])
 
 
-def test_results_of_another_node_or_attempt_are_refused_and_kept() -> None:
+def test_results_of_another_node_or_attempt_are_refused_and_told_once() -> None:
     node, other = make_node(), make_node()
     (task_id,) = submit()
     claim(node)
@@ -269,8 +270,9 @@ def test_results_of_another_node_or_attempt_are_refused_and_kept() -> None:
     for no_id in ("x", "", "²", "9" * 40, "-1"):
         assert report(node, protocol.TaskResult(task_id=no_id, attempt=1, outcome="succeeded")) == ["unknown"]
     assert state_of(task_id) is TaskState.DISPATCHED
-    assert set(Attempt.objects.values_list("outcome", flat=True)) == {AttemptOutcome.SUPERSEDED}
-    assert Change.objects.filter(kind="results.refused").count() == 2
+    assert not Attempt.objects.exists()
+    told = Change.objects.filter(kind="node.made_up_results")
+    assert [json.loads(body)["name"] for body in told.values_list("body", flat=True)] == [other.name, node.name]
 
 
 def test_a_failure_is_retried_with_backoff_until_attempts_are_used_up() -> None:

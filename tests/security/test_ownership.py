@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -14,6 +15,7 @@ from dispatcher import lifecycle
 from dispatcher.models import Attempt, Change, LogChunk, Node, Task, TaskProgress
 from dispatcher.states import TaskState
 from tests.api.conftest import Caller, token_of
+from tests.db.lifecycle_steps import claim, report, result, submit
 from tests.db.test_lifecycle_races import SPEC, at_once, claim_all
 from tests.factories import NOW, make_node, make_task, make_user
 from workers import protocol
@@ -75,11 +77,38 @@ def test_a12_what_a_node_says_of_others_attempts_moves_nothing_and_is_on_record(
     assert list(before.all()) == seen
     assert not LogChunk.objects.exists()
     assert not TaskProgress.objects.exists()
-    assert Change.objects.filter(kind="results.refused").exists()
+    assert Change.objects.get(kind="node.made_up_results").body.startswith(f'{{"node_id":{node.pk}')
     # Nor does holding it make it the node's.
     held = {"boot_id": node.boot_id, "held": [{"task_id": str(theirs.pk), "attempt": 1, "running": True}]}
     assert node_caller.post("/api/v1/nodes/heartbeat", held).json["superseded"]
     assert list(before.all()) == seen
+
+
+@pytest.mark.django_db
+def test_a12_made_up_attempts_cost_one_row_a_minute_whatever_a_node_invents() -> None:
+    node, other, later = make_node(), make_node(), NOW + timedelta(seconds=61)
+    (task_id,) = submit(backoff_seconds=0)
+    claim(node)
+    lifecycle.lose_held_by([node.pk], reason="silent", now=NOW)
+    lifecycle.stage(now=NOW)
+    claim(other)
+    before = Change.objects.count()
+    for moment, expected in ((NOW, 1), (NOW, 1), (later, 2)):
+        # Attempts that there never were, and one that was another node's.
+        numbers = range(2, 500)
+        assert set(report(node, *(result(task_id, number) for number in numbers), now=moment)) == {"superseded"}
+        assert (Change.objects.count() - before, Attempt.objects.count()) == (expected, 1)
+    body = json.loads(Change.objects.filter(kind="node.made_up_results").latest("pk").body)
+    assert (body["name"], body["task_id"], body["attempt"], body["count"]) == (node.name, task_id, 2, 498)
+    # What it really had is kept as ever, once.
+    for _ in range(2):
+        assert report(node, result(task_id, 1)) == ["superseded"]
+    kept = Attempt.objects.filter(outcome="superseded").values_list("task_id", "number", "node_id")
+    assert list(kept) == [(task_id, 1, node.pk)]
+    assert Change.objects.filter(kind="results.refused").count() == 1
+    # And what another node says of it is not.
+    assert report(other, result(task_id, 1), now=later) == ["superseded"]
+    assert Attempt.objects.filter(outcome="superseded").count() == 1
 
 
 @pytest.mark.django_db
