@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-newest check fix docs lock bench chaos clean
+.PHONY: help run test test-sqlite test-postgres test-newest check fix docs lock bench chaos clean fuzz
 
 VENV := .venv
 NEWEST := .venv-newest
@@ -63,7 +63,7 @@ lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with h
 			--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/$$lock.lock || exit 1; \
 	done
 
-fuzz: $(DEV_STAMP) ## let 20,000 mutated requests loose on both databases: COUNT=20000 SEED=1
+fuzz: $(DEV_STAMP) ## let 20,000 mutated requests and 5,000 of schemathesis loose on both databases: COUNT=20000 SEED=1
 	@$(VENV)/bin/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 bench: $(DEV_STAMP) ## measure tasks a second with whole processes; JSON=FILE also writes the figures there

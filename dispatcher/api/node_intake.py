@@ -26,9 +26,9 @@ from workers import protocol
 Message = TypeVar("Message", bound=msgspec.Struct)
 
 _INT32_MAX: Final = 2**31 - 1
-_MAX_SLOTS: Final = 10_000
+MAX_SLOTS: Final = 10_000
 _MAX_LABELS: Final = 64
-_MAX_PROTOCOL: Final = 1000
+MAX_PROTOCOL: Final = 1000
 _MAX_NAMES: Final = 2_000
 _MAX_TYPES_BYTES: Final = 1024 * 1024
 _MAX_ITEMS: Final = 20_000
@@ -72,10 +72,10 @@ def check_registration(message: protocol.Register) -> None:
         ("name", name_error(message.name) or _length_error(message.name, 100)),
         ("url", _address_error(message.url)),
         ("boot_id", text_error(message.boot_id) or _length_error(message.boot_id, 64, least=1)),
-        ("slots", "" if 1 <= message.slots <= _MAX_SLOTS else f"must be from 1 to {_MAX_SLOTS}"),
+        ("slots", "" if 1 <= message.slots <= MAX_SLOTS else f"must be from 1 to {MAX_SLOTS}"),
         ("version", text_error(message.version) or _length_error(message.version, 50)),
         ("protocol", _protocol_error(message.protocol)),
-        ("newest_protocol", "" if 1 <= message.newest_protocol <= _MAX_PROTOCOL else f"must be 1 to {_MAX_PROTOCOL}"),
+        ("newest_protocol", "" if 1 <= message.newest_protocol <= MAX_PROTOCOL else f"must be 1 to {MAX_PROTOCOL}"),
         ("labels", "" if len(message.labels) <= _MAX_LABELS else f"must be at most {_MAX_LABELS}"),
         ("queues", "" if len(message.queues) <= _MAX_NAMES else f"must be at most {_MAX_NAMES}"),
     ]

@@ -19,6 +19,7 @@ from dispatcher.api import node_intake, task_input
 from dispatcher.api.authentication import EnrollingNodeAuthentication
 from dispatcher.api.node_wire import LeaseRoute, NodeRoute
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
+from dispatcher.api.validation import LINE, NAME
 from dispatcher.api.views import ApiView, answer
 from dispatcher.conf import conf
 from dispatcher.models import Node, Task
@@ -31,7 +32,8 @@ from workers import protocol
 DEFAULT_TYPE: Final = "task"
 
 #: The tutorial does not say whether ids are text or numbers.
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=task_input.MAX_KEY_CHARS)] | int
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=task_input.MAX_KEY_CHARS), LINE] | int
+_NodeId = Annotated[str, msgspec.Meta(min_length=1, max_length=task_input.MAX_KEY_CHARS), NAME] | int
 
 
 class SeedTask(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -45,7 +47,7 @@ class SeedTask(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 class SeedRegister(msgspec.Struct, rename="camel"):
     """``POST /register``. Other members are ignored."""
 
-    node_id: _Id
+    node_id: _NodeId
     url: str
     slots: int = 1
     #: Names of the task types it runs; null: any. Left out: the type of tasks that name none, for the tutorial has no
@@ -58,7 +60,7 @@ class SeedRegister(msgspec.Struct, rename="camel"):
 class SeedHeartbeat(msgspec.Struct, rename="camel"):
     """``POST /heartbeat``. Other members are ignored."""
 
-    node_id: _Id
+    node_id: _NodeId
 
 
 class SeedError(msgspec.Struct):
@@ -73,7 +75,7 @@ class SeedResult(msgspec.Struct, rename="camel"):
     """``POST /result``: the end of a task, with a ``result`` or an ``error``. Other members are ignored."""
 
     task_id: _Id
-    node_id: _Id
+    node_id: _NodeId
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: SeedError | str | msgspec.UnsetType | None = msgspec.UNSET
     #: As it came with the task; left out: the one that the node has now.

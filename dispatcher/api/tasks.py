@@ -38,10 +38,15 @@ _SUMMARY: Final = (
 _NO_SUCH_TASK: Final = "There is no such task."
 
 
+#: Checked by ``_task_ids``, which names every bad one.
+_TaskIdText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[1-9][0-9]{0,18}$"})]
+_TaskIdNumber = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1})]
+
+
 class Ids(msgspec.Struct, forbid_unknown_fields=True):
     """Which tasks to steer: strings of digits; numbers are understood as well."""
 
-    ids: Annotated[list[str | int], msgspec.Meta(min_length=1, max_length=MAX_STEERED)]
+    ids: Annotated[list[_TaskIdText | _TaskIdNumber], msgspec.Meta(min_length=1, max_length=MAX_STEERED)]
 
 
 _ids = msgspec.json.Decoder(Ids)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher import credentials
 from dispatcher.models import Attempt, Change, Credential, Lane, LogChunk, Node, Queue, Task, TaskProgress, TaskTag
 from dispatcher.states import TaskState
-from tests.api.conftest import Caller
+from tests.api.conftest import Caller, now
 from tests.api.test_json_guard import AWKWARD_TEXT, CHANGES, VALUES, changed
 from tests.factories import make_queue, make_task
 
@@ -34,7 +35,10 @@ OPERATORS: dict[str, Any] = {
     "POST /api/v1/queues": {"name": "q", "policy": "spread", "description": "d"},
     "PATCH /api/v1/queues/default": {"policy": "spread", "description": "d"},
     "POST /api/v1/queues/default/pause": {"reason": "r"},
+    "POST /api/v1/queues/default/resume": {"reason": "r"},
     "POST /api/v1/nodes/n-1/drain": {"reason": "r"},
+    "POST /api/v1/nodes/n-1/resume": {"reason": "r"},
+    "POST /api/v1/nodes/n-1/rotate": {},
     "POST /api/v1/nodes/enrolment-tokens": {"label": "l", "uses": 2, "expires_in_seconds": 60},
     "POST /task": {"taskId": "7", "payload": {"a": 1}, "type": "t"},
 }  # fmt: skip
@@ -60,6 +64,7 @@ NODES: dict[str, Any] = {
              "error": {"type": "E", "message": "m", "traceback": "t"}},
         ],
     },
+    "POST /api/v1/nodes/credential": {},
     "POST /register": {"nodeId": "n-1", "url": "http://127.0.0.1:9", "slots": 1, "types": ["a"], "labels": {"a": "b"}},
     "POST /heartbeat": {"nodeId": "n-1"},
     "POST /result": {"taskId": "{id}", "nodeId": "n-1", "result": {"a": 1}, "error": None, "attempt": 1},
@@ -148,13 +153,15 @@ def test_what_people_and_programs_send(admin: Caller, node: Node, attack: tuple[
 @given(attack=attacks(NODES))
 @EXAMPLES
 def test_what_nodes_send(viewer: Caller, node: Node, node_caller: Caller, attack: tuple[str, bytes]) -> None:
+    credentials.request_rotation(node, actor="tests", now=now())
     Node.objects.filter(pk=node.pk).update(boot_id=node.boot_id, incarnation=1)
     task = make_task(state=TaskState.RUNNING, node=node)
     strike(node_caller, viewer, task.pk, attack[0], attack[1])
 
 
 @pytest.mark.parametrize("route", sorted(OPERATORS))
-def test_the_bodies_that_are_attacked_are_good_ones(admin: Caller, node: Node, route: str) -> None:
+def test_the_bodies_that_are_attacked_are_good_ones(admin: Caller, node: Node, node_caller: Caller, route: str) -> None:
+    """``node_caller``: the node has a credential that can be rotated."""
     make_queue("default")
     task = make_task(state=TaskState.QUEUED if route.endswith("cancel") else TaskState.FAILED, node=node)
     method, _, path = route.partition("#")[0].partition(" ")
@@ -164,6 +171,7 @@ def test_the_bodies_that_are_attacked_are_good_ones(admin: Caller, node: Node, r
 
 @pytest.mark.parametrize("route", sorted(NODES))
 def test_the_bodies_of_nodes_that_are_attacked_are_good_ones(node: Node, node_caller: Caller, route: str) -> None:
+    credentials.request_rotation(node, actor="tests", now=now())
     task = make_task(state=TaskState.RUNNING, node=node)
     method, _, path = route.partition("#")[0].partition(" ")
     body = json.dumps(NODES[route]).replace("{id}", str(task.pk))

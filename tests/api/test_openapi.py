@@ -104,6 +104,48 @@ def test_defaults_are_what_they_are_defaults_of() -> None:
     assert seen > 50
 
 
+#: Bodies that the server refuses for more than their types.
+REFUSED = [
+    ("POST /api/v1/tasks", {"type": "no blanks"}),
+    ("POST /api/v1/tasks", {"type": "t", "queue": "a/b"}),
+    ("POST /api/v1/tasks", {"type": "t", "tags": ["two\nlines"]}),
+    ("POST /api/v1/tasks", {"type": "t", "labels": {"-": "x"}}),
+    ("POST /api/v1/tasks", {"type": "t", "unknown": 1}),
+    ("POST /api/v1/tasks", []),
+    ("POST /api/v1/tasks/cancel", {"ids": ["a"]}),
+    ("POST /api/v1/tasks/cancel", {"ids": [0]}),
+    ("POST /api/v1/queues", {"name": "q", "policy": "random"}),
+    ("POST /api/v1/nodes/{name}/drain", {"reason": "a\tb"}),
+    ("POST /task", {"taskId": "\u200b"}),
+    ("POST /register", {"nodeId": "n-1", "url": "n-1:80"}),
+    ("POST /register", {"nodeId": "n-1", "url": "http://127.0.0.1:9", "slots": 0}),
+    ("POST /api/v1/nodes/register", {"name": "n-1", "url": "http://127.0.0.1:9", "boot_id": ""}),
+    ("POST /api/v1/nodes/register", {"name": "n-1", "url": "ftp://127.0.0.1:9", "boot_id": "b"}),
+    ("POST /api/v1/nodes/register", {"name": "n-1", "url": "http://127.0.0.1:9", "boot_id": "b", "protocol": 3}),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("key", "body"), REFUSED)
+def test_the_document_refuses_what_the_server_refuses(
+    admin: Caller, node_caller: Caller, key: str, body: dict[str, Any]
+) -> None:
+    method, _, path = key.partition(" ")
+    operation = OPERATIONS[method, path]
+    caller = node_caller if {"node": []} in operation["security"] else admin
+    assert caller.send(method, filled(path), body).status == 400
+    assert complaints(operation["requestBody"]["content"]["application/json"]["schema"], body) != []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["größe", "数", "a.b:c@d+e-f_9", "٣"])
+def test_names_of_any_script_are_allowed_by_both(admin: Caller, name: str) -> None:
+    body = {"type": name, "queue": name, "labels": {name: "é ✓"}, "tags": ["日本 語"]}
+    assert admin.post("/api/v1/tasks", body).status == 201
+    schema = OPERATIONS["POST", "/api/v1/tasks"]["requestBody"]["content"]["application/json"]["schema"]
+    assert complaints(schema, body) == []
+
+
 def test_two_types_of_one_name_are_an_error() -> None:
     from dispatcher.queries import shapes
 

@@ -1,4 +1,7 @@
-"""``make fuzz``: mutated requests on both databases at once, and whether they answer alike. The last line counts."""
+"""``make fuzz``: hostile requests on both databases at once, and whether they answer alike.
+
+First mutations of good requests, then what schemathesis makes of the OpenAPI document. Two last lines count.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +10,69 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from tests.fuzz.long_run import start, whole_report
+from tests.fuzz.long_run import MUTATIONS, SCHEMA, start, whole_report
 
 DATABASES = ("sqlite", "postgres")
 #: Of each kind of finding, so many are shown.
 SHOWN = 10
+#: Requests out of the document to one mutated request: they take four times as long.
+SCHEMA_SHARE = 0.25
 
 
 def main() -> int:
     """Run it; 1 if anything was found."""
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000, help="requests on each database (%(default)s)")
+    parser.add_argument("--count", type=int, default=20_000, help="mutated requests on each database (%(default)s)")
+    parser.add_argument(
+        "--schema-count", type=int, help="requests out of the OpenAPI document on each database (a quarter of these)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="other requests (%(default)s)")
     options = parser.parse_args()
+    schema_count = options.schema_count
+    if schema_count is None:
+        schema_count = round(options.count * SCHEMA_SHARE)
+    runs = (("fuzz", MUTATIONS, options.count), ("schemathesis", SCHEMA, schema_count))
+    # All of them, also after one that found something.
+    found = [_is_found(name, test, count, options.seed) for name, test, count in runs if count]
+    return int(any(found))
+
+
+def _is_found(name: str, test: str, count: int, seed: int) -> bool:
+    """Run one kind on both databases, and say what came of it."""
     with tempfile.TemporaryDirectory() as folder:
-        files = {name: Path(folder) / f"{name}.json" for name in DATABASES}
-        runs = {name: start(name, count=options.count, seed=options.seed, report=files[name]) for name in DATABASES}
-        reports = {name: whole_report(runs[name], files[name]) for name in DATABASES}
-    codes = [reports[name]["codes"] for name in DATABASES]
+        files = {database: Path(folder) / f"{database}.json" for database in DATABASES}
+        runs = {
+            database: start(database, count=count, seed=seed, report=file, test=test)
+            for database, file in files.items()
+        }
+        reports = {database: whole_report(runs[database], files[database]) for database in DATABASES}
+    kinds = ("errors", "undocumented", "broken")
+    for database, report in reports.items():
+        print(f"{database}: {dict(sorted(Counter(report['codes']).items()))}")
+        for kind in kinds:
+            for finding in report.get(kind, [])[:SHOWN]:
+                print(f"  {kind}: {str(finding)[:1000]}")
+    different = _different(reports)
+    found = {kind: sum(len(report.get(kind, [])) for report in reports.values()) for kind in kinds}
+    undocumented = f" undocumented answers {found['undocumented']}," if test == SCHEMA else ""
+    print(
+        f"{name}: {len(reports[DATABASES[0]]['codes'])} requests on each of {' and '.join(DATABASES)}, seed {seed}:"
+        f" server errors {found['errors']},{undocumented} lists broken {found['broken']},"
+        f" different answers {len(different)}",
+        flush=True,
+    )
+    return bool(different or any(found.values()))
+
+
+def _different(reports: dict[str, dict[str, Any]]) -> list[int]:
+    """The numbers of the requests that were not answered alike."""
+    codes = [reports[database]["codes"] for database in DATABASES]
     different = [number for number, pair in enumerate(zip(*codes, strict=True)) if len(set(pair)) > 1]
-    for name, report in reports.items():
-        print(f"{name}: {dict(sorted(Counter(report['codes']).items()))}")
-        for finding in (*report["errors"][:SHOWN], *report["broken"][:SHOWN]):
-            print(f"  {str(finding)[:1000]}")
     for number in different[:SHOWN]:
         print(f"different: {number} {[part[number] for part in codes]}")
-    errors = sum(len(report["errors"]) for report in reports.values())
-    broken = sum(len(report["broken"]) for report in reports.values())
-    print(
-        f"fuzz: {options.count} requests on each of {' and '.join(DATABASES)}, seed {options.seed}:"
-        f" server errors {errors}, lists broken {broken}, different answers {len(different)}"
-    )
-    return int(bool(errors or broken or different))
+    return different
 
 
 if __name__ == "__main__":

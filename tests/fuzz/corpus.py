@@ -63,6 +63,7 @@ _VALUES = (
 _READ = (
     "/api/v1/tasks", "/api/v1/tasks/{id}", "/api/v1/tasks/{id}/logs", "/api/v1/nodes", "/api/v1/nodes/n-1",
     "/api/v1/queues", "/api/v1/queues/default", "/api/v1/counts", "/api/v1/changes", "/healthz", "/live/snapshot",
+    "/tokens/", "/api/v1/openapi.json",
     "/",
     "/tasks/", "/tasks/{id}/", "/nodes/", "/nodes/n-1/", "/queues/", "/submit/", "/jump/", "/login/",
     "/admin/dispatcher/task/", "/admin/dispatcher/node/", "/admin/dispatcher/change/",
@@ -79,7 +80,10 @@ _ODD_PATHS = (
 
 
 class Attack(NamedTuple):
-    """One request. ``who`` sends it: admin, node, browser or nobody; ``{id}`` is a running task of the node."""
+    """One request. ``who`` sends it: admin, node, browser or nobody.
+
+    ``{id}`` is a running task of the node, ``{token}`` a token that the browser's account may take back.
+    """
 
     who: str
     method: str
@@ -94,8 +98,12 @@ def attacks(seed: int, count: int) -> Iterator[Attack]:
     routes = [("admin", route, OPERATORS[route]) for route in sorted(OPERATORS)]
     routes += [("node", route, NODES[route]) for route in sorted(NODES)]
     for _ in range(count):
-        if rng.random() < 0.15:
+        chance = rng.random()
+        if chance < 0.15:
             yield _reading(rng)
+            continue
+        if chance < 0.19:
+            yield _form(rng)
             continue
         who, route, document = rng.choice(routes)
         method, _, path = route.partition("#")[0].partition(" ")
@@ -115,6 +123,22 @@ def _reading(rng: random.Random) -> Attack:
     who = rng.choice(("admin", "browser", "browser", "node", "nobody"))
     headers = rng.choice(_HEADERS) if rng.random() < 0.1 else {}
     return Attack(who, method, f"{path}?{query}" if query else path, b"", headers)
+
+
+def _form(rng: random.Random) -> Attack:
+    """Make a token on the page for that, or take one back."""
+    form: list[tuple[str, str]] = [("label", "a"), ("scopes", "tasks:read"), ("scopes", "operate"), ("days", "30")]
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        place = rng.randrange(len(form))
+        name, _ = form.pop(place)
+        if rng.random() < 0.8:
+            form.append((name, rng.choice(_VALUES)))
+    fields = [f"{name}={quote(value, errors='surrogatepass')}" for name, value in form]
+    path = "/tokens/"
+    if rng.random() < 0.3:
+        path = f"/tokens/{rng.choice(('{token}', '{token}', *_ODD_NAMES))}/revoke/"
+    who = rng.choice(("browser", "browser", "browser", "browser", "admin", "nobody"))
+    return Attack(who, "POST", path, "&".join(fields).encode(), {"CONTENT_TYPE": "application/x-www-form-urlencoded"})
 
 
 def _body(rng: random.Random, document: Any) -> bytes:

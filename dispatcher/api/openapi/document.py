@@ -16,7 +16,7 @@ from dispatcher.api import problems
 from dispatcher.api.authentication import EnrollingNodeAuthentication
 from dispatcher.api.node_wire import NodeRoute
 from dispatcher.api.openapi import answers, parameters
-from dispatcher.api.openapi.operations import GROUPS, PUSHED, Operation
+from dispatcher.api.openapi.operations import CONDITIONS, GROUPS, PUSHED, Operation
 from dispatcher.api.openapi.schemas import Schemas
 from dispatcher.api.views import ApiView
 from dispatcher.scopes import Scope
@@ -100,7 +100,7 @@ def _below(resolver: URLResolver, prefix: str) -> Iterator[Route]:
 @cache
 def document() -> dict[str, Any]:
     """The OpenAPI document. Raises ``LookupError`` for a route that the table of operations has not."""
-    schemas = Schemas()
+    schemas = Schemas(CONDITIONS)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes():
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)

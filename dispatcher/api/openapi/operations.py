@@ -11,10 +11,11 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from dispatcher.api import nodes, queue_routes, seed, tasks
+from dispatcher.api import node_intake, nodes, queue_routes, seed, tasks
 from dispatcher.api.openapi import answers, parameters
 from dispatcher.api.openapi.parameters import Parameter
 from dispatcher.api.task_input import TaskInput
+from dispatcher.api.validation import LINE, NAME
 from dispatcher.api.views import NoFields
 from dispatcher.queries import shapes
 from workers import protocol
@@ -183,6 +184,22 @@ _BY_NODES: Final = {
     "POST /api/v1/nodes/credential": Operation(
         name="renew_credential", body=NoFields, answers={200: protocol.Renewed}, errors=(409,)
     ),
+}
+
+#: What ``node_intake.check_registration`` asks for beyond the types of the wire, which both sides share.
+_ADDRESS: Final = {"pattern": r"^https?://[^/?#@%\s]+(?:/[^?#\s]*)?$"}
+_SLOTS: Final = {"minimum": 1, "maximum": node_intake.MAX_SLOTS}
+CONDITIONS: Final[dict[type, dict[str, dict[str, Any]]]] = {
+    protocol.Register: {
+        "name": {"minLength": 1, "maxLength": 100, **(NAME.extra_json_schema or {})},
+        "url": _ADDRESS,
+        "boot_id": {"minLength": 1, "maxLength": 64, **(LINE.extra_json_schema or {})},
+        "slots": _SLOTS,
+        "version": {"maxLength": 50, **(LINE.extra_json_schema or {})},
+        "protocol": {"minimum": 1, "maximum": protocol.PROTOCOL_VERSION},
+        "newest_protocol": {"minimum": 1, "maximum": node_intake.MAX_PROTOCOL},
+    },
+    seed.SeedRegister: {"url": _ADDRESS, "slots": _SLOTS},
 }
 
 _TUTORIAL: Final = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -29,8 +30,10 @@ _BOUNDS: Final = {
 class Schemas:
     """The schemas of a document; structs and typed dictionaries stand once among ``components``, by their names."""
 
-    def __init__(self) -> None:
+    def __init__(self, conditions: Mapping[type, Mapping[str, dict[str, Any]]] | None = None) -> None:
+        """``conditions``: of members of a class, what its type does not say."""
         self.components: dict[str, Any] = {}
+        self._conditions = conditions or {}
         self._classes: dict[str, type] = {}
 
     def of(self, *given: Any) -> dict[str, Any]:
@@ -78,7 +81,10 @@ class Schemas:
         schema: dict[str, Any] = {"type": "object"}
         if text := inspect.getdoc(kind.cls):
             schema["description"] = text.replace("``", "`")
-        schema["properties"] = {field.encode_name: self._member(field) for field in kind.fields}
+        more = self._conditions.get(kind.cls, {})
+        schema["properties"] = {
+            field.encode_name: self._member(field) | more.get(field.encode_name, {}) for field in kind.fields
+        }
         if required := [field.encode_name for field in kind.fields if field.required]:
             schema["required"] = required
         if isinstance(kind, types.StructType) and kind.forbid_unknown_fields:
