@@ -97,11 +97,12 @@ _API: dict[str, list[tuple[str, Least, dict[str, Any] | None, int]]] = {
     "queues/<str:name>/resume": [("POST", OPERATE, {}, 200)],
     "counts": [("GET", TASKS_READ, None, 200)],
     "changes": [("GET", TASKS_READ, None, 200)],
+    "openapi.json": [("GET", TASKS_READ, None, 200)],
 }
-_ACTION = "api/v1/nodes/(?P<name>[^/]+)/(?P<action>drain|resume|disable)"
+_ACTION = "api/v1/nodes/<str:name>/"
 _LOST = "(?:task|register|heartbeat|result)/"
 _OTHERS = [
-    *(Row(_ACTION, "POST", OPERATE, f"/api/v1/nodes/{name}/{word}", {})
+    *(Row(_ACTION + word, "POST", OPERATE, f"/api/v1/nodes/{name}/{word}", {})
       for name, word in (("n-1", "drain"), ("n-2", "resume"), ("n-1", "disable"))),
     # To see what secrets a task holds takes an operator, whoever may see the task.
     *(Row(f"api/v1/tasks/<str:task_id>{logs}", "GET", OPERATOR | {SCOPED[Scope.TASKS_READ]},
