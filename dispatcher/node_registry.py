@@ -79,11 +79,12 @@ def register(
     """A start of the node's program says where it is and what it can do.
 
     A new ``boot_id`` makes a new incarnation: whatever the previous one held is given up at once. The same one again
-    (a repeated request) only refreshes what it said. ``key_version``: the push key that came with its credential.
+    (a repeated request) only refreshes what it said, and is a sign of life like a heartbeat. ``key_version``: the push
+    key that came with its credential.
     """
     with transaction.atomic():
         node = Node.objects.select_for_update().get(pk=node.pk)
-        restarted = node.boot_id != message.boot_id
+        was, restarted = node.state, node.boot_id != message.boot_id
         if restarted:
             node.incarnation += 1
             node.boot_id = message.boot_id
@@ -97,6 +98,8 @@ def register(
         if restarted:
             Change.objects.append(events.NodeRegistered(node_id=node.pk, name=node.name), now=now)
             lose_stale(node_id=node.pk, now=now)
+        elif was != NodeState.ONLINE:
+            Change.objects.append(events.NodeOnline(node_id=node.pk, name=node.name), now=now)
     return node
 
 

@@ -65,6 +65,18 @@ def test_a_node_that_falls_silent_is_suspected_then_lost_and_back_at_its_next_he
     assert kinds == ["node.suspected", "node.online", "node.suspected", "node.went_offline", "node.online"]
 
 
+def test_a_node_that_falls_silent_and_repeats_its_registration_is_back_and_the_feed_says_so() -> None:
+    silent, *others = make_node(), make_node(), make_node()
+    watch = Watch()
+    watch.run(34, *others)
+    again = protocol.Register(name=silent.name, url=silent.url, boot_id=silent.boot_id)
+    node_registry.register(again, node=silent, now=watch.now)
+    assert state(silent) is NodeState.ONLINE
+    kinds = list(Change.objects.filter(kind__startswith="node.").order_by("id").values_list("kind", flat=True))
+    assert kinds == ["node.suspected", "node.went_offline", "node.online"]
+    assert Node.objects.get(pk=silent.pk).incarnation == silent.incarnation
+
+
 def test_a_zombie_is_told_what_others_have_taken_over() -> None:
     zombie, *others = make_node(), make_node(), make_node()
     (task,) = claimed(zombie)
