@@ -70,6 +70,7 @@ bench: $(DEV_STAMP) ## measure tasks a second with whole processes; JSON=FILE al
 	@$(VENV)/bin/python -m benchmarks $(if $(JSON),--json $(JSON)) $(ARGS)
 
 chaos: $(DEV_STAMP) ## kill everything under load, then count: MINUTES=5 DB=postgres SEED= ARGS=
+	@echo "== chaos, $(or $(DB),postgres)"
 	@$(VENV)/bin/python -m tests.chaos --minutes $(or $(MINUTES),5) --db $(or $(DB),postgres) \
 		$(if $(SEED),--seed $(SEED)) $(ARGS)
 

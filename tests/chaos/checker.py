@@ -152,6 +152,14 @@ def _results(case: _Case) -> Iterator[Breach]:
             yield Breach("I5", row.id, f"holds the result of another task: {row.result}")
 
 
+def _false_reports(case: _Case) -> Iterator[Breach]:
+    """I5, I19: nothing is recorded of an attempt that was taken over from, or by a node that does not have it."""
+    for line in case.evidence.courier:
+        if line["verdict"] == "recorded":
+            said = f"{line['node']} reported attempt {line['attempt']} falsely"
+            yield Breach("I5", line["task"], f"{said}, and that was recorded")
+
+
 def _unchanging(case: _Case) -> Iterator[Breach]:
     """I13, P8: what had ended once stays as it was. A row that is gone is I1's."""
     for task, seen in case.evidence.seen_ended.items():
@@ -236,6 +244,18 @@ def _silent_nodes(case: _Case) -> Iterator[Breach]:
                 if row[2] == DISPATCHED and node in since and change.at > since[node] + CLAIM_LAG_SECONDS:
                     late = change.at - since[node]
                     yield Breach("I10", row[0], f"given to {node} {late:.1f} s after it fell silent")
+
+
+def _undriven(case: _Case) -> Iterator[Breach]:
+    """I11: whatever is open waits for something that will happen."""
+    for task in sorted(case.evidence.undriven):
+        yield Breach("I11", task, "was open with no time, no place in a lane, and no node with a deadline")
+
+
+def _leaks(case: _Case) -> Iterator[Breach]:
+    """I20: the secrets of the run are in no log, no event and no list."""
+    for place in case.evidence.leaks:
+        yield Breach("I20", None, f"a secret stands in the open: {place}")
 
 
 def _cancelled(case: _Case) -> Iterator[Breach]:
@@ -325,8 +345,8 @@ def _outcome(steps: list[Step], run: Run) -> str:
 
 
 PREDICATES = (
-    _lost, _unexpected, _stuck, _results, _unchanging, _ends, _attempts, _overlaps, _slots, _silent_nodes, _cancelled,
-    _refused, _executions, _unexplained, _counters, _owners,
+    _lost, _unexpected, _stuck, _results, _false_reports, _unchanging, _ends, _attempts, _overlaps, _slots,
+    _silent_nodes, _undriven, _cancelled, _leaks, _refused, _executions, _unexplained, _counters, _owners,
 )  # fmt: skip
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.chaos import journal
-from tests.chaos.records import Records
+from tests.chaos.records import AttemptRow, ChangeRow, Records, TaskRow
 
 Line = dict[str, Any]
+#: What the database said at the end, in the folder of a run.
+DATABASE = "database.json"
 
 
 class Run(NamedTuple):
@@ -50,10 +53,16 @@ class Evidence:
     #: fault, healed, start, exit.
     rig: list[Line]
     records: Records
+    #: False reports, and the verdict on each.
+    courier: list[Line] = field(default_factory=list)
     slots: int = 4
     max_crashes: int = 3
     #: Ended tasks as they were read during the run: task → (state, attempt, digest of the result).
     seen_ended: dict[int, tuple[int, int, str | None]] = field(default_factory=dict)
+    #: Open tasks that were seen during the run with nothing that would ever happen to them.
+    undriven: set[int] = field(default_factory=set)
+    #: Where a secret of the run was found in the open.
+    leaks: list[str] = field(default_factory=list)
 
     @cached_property
     def faults(self) -> list[tuple[str, str, float, float]]:
@@ -85,12 +94,46 @@ class Evidence:
         return found
 
 
+def save(evidence: Evidence, folder: Path) -> None:
+    """Put what the database said beside the journals, so that the run can be judged again when it is long gone."""
+    facts = asdict(evidence.records) | {
+        "slots": evidence.slots,
+        "max_crashes": evidence.max_crashes,
+        "seen_ended": evidence.seen_ended,
+        "undriven": sorted(evidence.undriven),
+        "leaks": evidence.leaks,
+    }
+    (folder / DATABASE).write_text(json.dumps(facts))
+
+
+def load(folder: Path) -> Evidence:
+    """The evidence of an earlier run."""
+    facts = json.loads((folder / DATABASE).read_text())
+    found = Records(
+        tasks=[TaskRow(*row) for row in facts["tasks"]],
+        attempts=[AttemptRow(*row) for row in facts["attempts"]],
+        changes=[ChangeRow(*row) for row in facts["changes"]],
+        nodes={int(number): name for number, name in facts["nodes"].items()},
+        counted={int(state): count for state, count in facts["counted"].items()},
+    )
+    return gather(
+        folder,
+        found,
+        slots=facts["slots"],
+        max_crashes=facts["max_crashes"],
+        seen_ended={int(task): tuple(seen) for task, seen in facts["seen_ended"].items()},
+        undriven=set(facts["undriven"]),
+        leaks=facts["leaks"],
+    )
+
+
 def gather(folder: Path, records: Records, **more: Any) -> Evidence:
     """The evidence of a run whose journals are in ``folder``."""
     return Evidence(
         client=journal.read(folder / "client.jsonl"),
         runs=read_runs(folder),
         rig=journal.read(folder / "rig.jsonl"),
+        courier=journal.read(folder / "courier.jsonl"),
         records=records,
         **more,
     )

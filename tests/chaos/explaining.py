@@ -7,7 +7,7 @@ from tests.chaos.evidence import Evidence, Run
 #: How long before a run something may have gone wrong that shows in it: a node that is only just coming back.
 BEFORE_SECONDS = 10.0
 #: Faults of one node, and faults of what all of them need.
-OF_A_NODE = frozenset({"kill_worker", "kill_child", "pause_worker", "network_to", "network_from", "partition"})
+OF_A_NODE = frozenset({"kill_worker", "kill_child", "pause_worker", "network_to", "network_from", "partition", "lag"})
 OF_ALL = frozenset({"kill_web", "kill_engine", "pause_web", "pause_engine", "kill_backend", "stop_database"})
 
 

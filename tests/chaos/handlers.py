@@ -53,13 +53,13 @@ def _run(context: TaskContext, nonce: str, ms: float, fails: int) -> dict[str, s
 
 
 @task(name="chaos.work", timeout=30)
-def work(context: TaskContext, nonce: str, ms: float, fails: int = 0) -> dict[str, str]:
-    """Wait; fail the first ``fails`` attempts. Runs in a thread of the node."""
+def work(context: TaskContext, nonce: str, ms: float, fails: int = 0, password: str = "") -> dict[str, str]:
+    """Wait; fail the first ``fails`` attempts. Runs in a thread of the node. The password is of no use but to leak."""
     return _run(context, nonce, ms, fails)
 
 
 @task(name="chaos.child", timeout=30, executor="process")
-def child(context: TaskContext, nonce: str, ms: float, fails: int = 0) -> dict[str, str]:
+def child(context: TaskContext, nonce: str, ms: float, fails: int = 0, password: str = "") -> dict[str, str]:
     """The same in a child process."""
     return _run(context, nonce, ms, fails)
 

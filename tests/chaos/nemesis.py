@@ -22,8 +22,8 @@ EVERY_SECONDS = 2.0
 #: Before the first fault and after the last one began, in seconds.
 QUIET_SECONDS = 2.0
 
-#: How often each kind is drawn. Most are kills: that is what the promise is about.
-WEIGHTS = {
+#: How often each kind comes in a deck of cards. Most are kills: that is what the promise is about.
+DECK = {
     "kill_worker": 6,
     "kill_web": 3,
     "kill_engine": 4,
@@ -36,8 +36,13 @@ WEIGHTS = {
     "network_to": 3,
     "network_from": 3,
     "network_client": 1,
-    "partition": 1,
+    "partition": 4,
+    # What a node reports arrives after its attempts were given up and claimed again: only the fence tells them apart.
+    "lag": 2,
 }
+#: A lag lasts so many times its delay. A heartbeat of the first comes with the second, and the node counts as alive and
+#: is given the tasks again that it was thought to have lost; their results are on their way until the third.
+LAGS = 2.5
 ON_POSTGRES = frozenset({"kill_backend", "stop_database"})
 
 
@@ -54,13 +59,15 @@ class Fault(NamedTuple):
 def plan(seed: int, seconds: float, *, nodes: list[str], engines: list[str], postgres: bool) -> list[Fault]:
     """The faults of a run of ``seconds``: the same for the same arguments."""
     rng = random.Random(f"nemesis {seed}")
-    kinds = [kind for kind in WEIGHTS if postgres or kind not in ON_POSTGRES]
-    weights = [WEIGHTS[kind] for kind in kinds]
-    faults = []
+    faults: list[Fault] = []
+    deck: list[str] = []
     at = QUIET_SECONDS
     while at < seconds - QUIET_SECONDS:
-        kind = rng.choices(kinds, weights)[0]
-        faults.append(_draw(rng, at, kind, nodes, engines))
+        if not deck:
+            # Dealt, not drawn: a run of little more than a minute has met every kind, whatever its seed.
+            deck = [kind for kind, number in DECK.items() for _ in range(number) if postgres or kind not in ON_POSTGRES]
+            rng.shuffle(deck)
+        faults.append(_draw(rng, at, deck.pop(), nodes, engines))
         at += EVERY_SECONDS * rng.uniform(0.75, 1.25)
     return faults
 
@@ -84,7 +91,8 @@ def _draw(rng: random.Random, at: float, kind: str, nodes: list[str], engines: l
         "network_to": Fault(at, kind, node, length, mode),
         "network_from": Fault(at, kind, node, length, mode),
         "network_client": Fault(at, kind, "client", min(length, 3.0), mode),
-        "partition": Fault(at, kind, node, length, "blackhole"),
+        "partition": Fault(at, kind, node, rng.uniform(LEASE_SECONDS + 0.5, 2 * LEASE_SECONDS), "blackhole"),
+        "lag": Fault(at, kind, node, LAGS * rng.uniform(1.1 * LEASE_SECONDS, 1.5 * LEASE_SECONDS), "delay"),
     }[kind]
 
 
@@ -168,12 +176,16 @@ class Nemesis:
     def _partition(self, fault: Fault) -> Callable[[], None]:
         return self._network([f"to-{fault.target}", f"from-{fault.target}"], fault)
 
+    def _lag(self, fault: Fault) -> Callable[[], None]:
+        names = [f"to-{fault.target}", f"from-{fault.target}"]
+        return self._network(names, fault, delay_seconds=fault.seconds / LAGS)
+
     def _network_client(self, fault: Fault) -> Callable[[], None]:
         return self._network(["client"], fault)
 
-    def _network(self, names: list[str], fault: Fault) -> Callable[[], None]:
+    def _network(self, names: list[str], fault: Fault, *, delay_seconds: float | None = None) -> Callable[[], None]:
         for name in names:
-            self.rig.proxies[name].set_mode(fault.mode, delay_seconds=fault.seconds)
+            self.rig.proxies[name].set_mode(fault.mode, delay_seconds=delay_seconds or fault.seconds)
 
         def heal() -> None:
             for name in names:

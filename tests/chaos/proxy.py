@@ -18,8 +18,11 @@ MODES = ("refuse", "blackhole", "reset", "delay", "drop_response", "duplicate", 
 #: How long requests are held back in the mode ``delay``, in seconds.
 DELAY_SECONDS = 1.0
 DRIP_SECONDS = 0.1
-#: What a blackhole swallowed arrives within this time after its end.
-RESEND_SECONDS = 1.5
+#: What a blackhole swallowed arrives within this time after its end, and in the worst order: first the heartbeat, by
+#: which the node is alive again and is given its tasks a second time, last the results of the first time.
+RESEND_SECONDS = 0.3
+RESULTS_RESEND_SECONDS = (1.0, 2.5)
+RESULTS = b"POST /api/v1/nodes/results "
 #: No single wait is longer, so that nothing of a proxy outlives its run.
 LONGEST_WAIT_SECONDS = 120.0
 
@@ -132,7 +135,8 @@ class Proxy:
                 if mode == "blackhole":
                     # Nothing is lost that TCP sends again: it arrives some time after the network is good again.
                     await self._wait_for_change()
-                    await asyncio.sleep(self._random.uniform(0.0, RESEND_SECONDS))
+                    window = RESULTS_RESEND_SECONDS if body.startswith(RESULTS) else (0.0, RESEND_SECONDS)
+                    await asyncio.sleep(self._random.uniform(*window))
                 if mode == "delay":
                     await asyncio.sleep(self.delay_seconds)
                 if mode == "duplicate":

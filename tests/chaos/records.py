@@ -70,6 +70,12 @@ _TASKS = """
 _ATTEMPTS = "SELECT task_id, number, node_id, outcome, error FROM dispatcher_attempt"
 _CHANGES = "SELECT id, at, kind, body FROM dispatcher_change ORDER BY id"
 _COUNTS = "SELECT state, sum(count) FROM dispatcher_statecount GROUP BY state"
+#: I11: what an open task waits for is written in its row: a time, its place in a lane, or a node with a deadline.
+_UNDRIVEN = """
+    SELECT id FROM dispatcher_task
+    WHERE (state = 0 AND run_at IS NULL) OR (state = 1 AND queued_at IS NULL)
+       OR (state IN (2, 3) AND (node_id IS NULL OR attempt_deadline IS NULL OR dispatched_at IS NULL))
+"""
 _OPEN = "SELECT count(*) FROM dispatcher_task WHERE state IN (0, 1, 2, 3)"
 
 
@@ -85,6 +91,11 @@ def query(database: str, sql: str) -> list[tuple[Any, ...]]:
 def count_open(database: str) -> int:
     """Tasks that have not ended."""
     return int(query(database, _OPEN)[0][0])
+
+
+def undriven(database: str) -> set[int]:
+    """Open tasks for which nothing would ever happen."""
+    return {int(row[0]) for row in query(database, _UNDRIVEN)}
 
 
 def ended(database: str, *, after: int) -> dict[int, tuple[int, int, str | None]]:

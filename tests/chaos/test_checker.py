@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chaos.checker import check
-from tests.chaos.evidence import Evidence, Run, pair
+from tests.chaos.evidence import Evidence, Run, load, pair, save
 from tests.chaos.records import AttemptRow, ChangeRow, Records, TaskRow
+from tests.chaos.secrecy import leaks
 
 KEY, OTHER = "key-1", "key-2"
 RESULT = {"nonce": KEY, "digest": "d2"}
@@ -158,6 +161,18 @@ def give_to_a_silent_node(evidence: Evidence) -> None:
     evidence.records.changes.insert(0, ChangeRow(0, 90.0, "node.suspected", {"node_id": 12, "name": "w2"}))
 
 
+def leave_nothing_to_wait_for(evidence: Evidence) -> None:
+    evidence.undriven.add(1)
+
+
+def show_a_secret(evidence: Evidence) -> None:
+    evidence.leaks.append("an API token in log/web.log")
+
+
+def believe_a_false_report(evidence: Evidence) -> None:
+    evidence.courier.append({"e": "forged", "at": 8.05, "task": 1, "attempt": 1, "node": "w2", "verdict": "recorded"})
+
+
 def start_what_was_cancelled(evidence: Evidence) -> None:
     evidence.runs.append(Run(2, 1, "w2", "boot-b", 200, 9.0, 9.1, "succeeded", "x"))
 
@@ -209,6 +224,7 @@ LIES = [
     ("I5", make_up_a_result),
     ("I5", take_the_result_of_the_earlier_attempt),
     ("I5", take_the_result_of_another_node),
+    ("I5", believe_a_false_report),
     ("I13", change_what_had_ended),
     ("I6", end_it_twice),
     ("I6", move_it_after_its_end),
@@ -219,6 +235,8 @@ LIES = [
     ("I8", run_the_earlier_attempt_later),
     ("I9", fill_more_than_the_slots),
     ("I10", give_to_a_silent_node),
+    ("I11", leave_nothing_to_wait_for),
+    ("I20", show_a_secret),
     ("I12", start_what_was_cancelled),
     ("I12", finish_what_was_cancelled),
     ("I14", drop_a_refused_result),
@@ -247,7 +265,7 @@ def test_a_lie_is_caught_and_its_task_named(invariant: str, lie: Callable[[Evide
     found = [breach for breach in verdict.breaches if breach.invariant == invariant]
     assert found, verdict.breaches
     assert not verdict.is_good
-    assert invariant == "I18" or found[0].task is not None
+    assert invariant in ("I18", "I20") or found[0].task is not None
 
 
 @pytest.mark.parametrize(
@@ -256,6 +274,7 @@ def test_a_lie_is_caught_and_its_task_named(invariant: str, lie: Callable[[Evide
         (lose_the_row, "lost 1 doubled 0 forged 0 stuck 0"),
         (end_it_twice, "lost 0 doubled 1 forged 0 stuck 0"),
         (make_up_a_result, "lost 0 doubled 0 forged 1 stuck 0"),
+        (believe_a_false_report, "lost 0 doubled 0 forged 1 stuck 0"),
         (leave_it_open, "lost 0 doubled 0 forged 0 stuck 1"),
     ],
 )
@@ -301,3 +320,28 @@ def test_a_run_cut_off_by_a_kill_has_no_end() -> None:
         ]
     )
     assert [(run.attempt, run.end, run.digest) for run in runs] == [(1, 2.0, "d"), (2, None, None)]
+
+
+def test_the_evidence_of_a_run_can_be_kept_and_judged_again(tmp_path: Path) -> None:
+    told = truthful()
+    told.undriven.add(1)
+    for name, lines in (("client", told.client), ("rig", told.rig)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    save(told, tmp_path)
+    kept = load(tmp_path)
+    assert (kept.records, kept.seen_ended, kept.undriven) == (told.records, told.seen_ended, told.undriven)
+    assert (kept.client, kept.rig) == (told.client, told.rig)
+    assert "I11" in {breach.invariant for breach in check(kept).breaches}
+
+
+@pytest.mark.parametrize("place", ["log", "feed", "list"])
+def test_a_secret_is_found_wherever_it_stands(tmp_path: Path, place: str) -> None:
+    evidence, secrets = truthful(), {"an API token": "td_secret"}
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "web.log").write_text("GET /?token=td_secret" if place == "log" else "nothing")
+    if place == "feed":
+        evidence.records.changes.append(ChangeRow(99, 200.0, "node.held", {"reason": "td_secret"}))
+    answers = ['{"tasks": ["td_secret"]}'] if place == "list" else ["{}"]
+    (found,) = leaks(tmp_path, evidence.records, secrets, answers)
+    assert found.startswith("an API token in ")
+    assert place in found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -162,18 +162,15 @@ def next_starts(found: Evidence, *, node: str, at: float) -> list[float]:
     return waits
 
 
-def post_json(rig: Rig, path: str, token: str, body: Any) -> tuple[int, Any]:
-    """POST with another credential than the rig's; (status, decoded answer)."""
-    import http.client
-
-    connection = http.client.HTTPConnection("127.0.0.1", rig.web_port, timeout=20)
-    try:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        connection.request("POST", path, body=json.dumps(body), headers=headers)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    finally:
-        connection.close()
+def most_at_once(runs: Sequence[evidence.Run]) -> int:
+    """The largest number of runs that a node had at the same time, by the journals of its handlers."""
+    running: Counter[str] = Counter()
+    most = 0
+    moments = [(run.end or math.inf, -1, run.node) for run in runs] + [(run.start, 1, run.node) for run in runs]
+    for _, change, node in sorted(moments):
+        running[node] += change
+        most = max(most, running[node])
+    return most
 
 
 def now() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.chaos.records import DISPATCHED
-from tests.chaos.scenarios.stage import Figure, Stage, at_most, exactly, verdict_figures
+from tests.chaos.scenarios.stage import Figure, Stage, at_most, exactly, most_at_once, verdict_figures
 
 TASKS = 1000
 #: Full jitter: the second attempts spread over this time.
@@ -34,5 +34,6 @@ def run(stage: Stage) -> list[Figure]:
         exactly("second attempts", count, len(moments)),
         at_most("peak ÷ mean of claims a second", 2.0, max(buckets.values()) / mean),
         exactly("nodes above their slots", 0, over),
+        at_most("most tasks at once on a node", stage.rig.slots, most_at_once(found.runs)),
         *verdict_figures(verdict),
     ]

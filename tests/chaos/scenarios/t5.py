@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.chaos import records
-from tests.chaos.scenarios.stage import Figure, Stage, exactly, post_json, verdict_figures
+from tests.chaos.scenarios.stage import Figure, Stage, exactly, verdict_figures
 
 TASKS = 20
 COPIES = 10
@@ -35,8 +35,8 @@ def run(stage: Stage) -> list[Figure]:
         own = _report(boots[node], ids[0], made.digest, stage)
         forged = _report(boots[other], ids[0], "made up", stage)
         with ThreadPoolExecutor(COPIES) as pool:
-            ours = [pool.submit(post_json, rig, PATH, rig.tokens[node], own) for _ in range(COPIES)]
-            theirs = [pool.submit(post_json, rig, PATH, rig.tokens[other], forged) for _ in range(COPIES)]
+            ours = [pool.submit(rig.post, PATH, rig.tokens[node], own) for _ in range(COPIES)]
+            theirs = [pool.submit(rig.post, PATH, rig.tokens[other], forged) for _ in range(COPIES)]
         for answers, tally in ((ours, words), (theirs, stolen)):
             for status, answer in (future.result() for future in answers):
                 statuses[status] += 1
