@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -14,10 +14,12 @@ from django.db import OperationalError, close_old_connections, connection
 from django.test import Client
 
 from dispatcher import lifecycle
-from dispatcher.models import Credential, Task
+from dispatcher.models import Credential, Node, Task
 from dispatcher.sqlite.turnstile import Turnstile
+from dispatcher.states import TaskState
 from tests.api.conftest import Caller
-from tests.factories import make_user
+from tests.factories import make_task, make_user
+from tests.launch.programs import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,6 +73,58 @@ def full_disk() -> Iterator[None]:
             yield
         finally:
             cursor.execute("PRAGMA max_page_count = 1000000000")
+
+
+@contextmanager
+def full_data_disk() -> Iterator[None]:
+    """PostgreSQL finds no space for rows of tasks: what it writes for one goes to a device that is always full."""
+    table = Task._meta.db_table
+    with closing(other_connection()) as other:
+        other.execute(
+            "CREATE FUNCTION write_to_full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN COPY (SELECT 1) TO '/dev/full'; RETURN NEW; END $$"
+        )
+        other.execute(
+            f"CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION write_to_full_disk()"
+        )
+        try:
+            yield
+        finally:
+            other.execute(f"DROP TRIGGER full_disk ON {table}")
+            other.execute("DROP FUNCTION write_to_full_disk")
+
+
+@contextmanager
+def no_connection_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Django as a user who may have three connections, all of which others have. Yields what lets those go.
+
+    The server refuses with 53300, as it does when `max_connections` are used up, which the tests share.
+    """
+    with closing(other_connection()) as owner:
+        owner.execute("CREATE ROLE crowd LOGIN CONNECTION LIMIT 3")
+        owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO crowd")
+        owner.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO crowd")
+        pool = connection.settings_dict["OPTIONS"]["pool"] | {"timeout": 0.3}
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], "pool", pool)
+        monkeypatch.setitem(connection.settings_dict, "USER", "crowd")
+        begin_anew()
+        try:
+            with ExitStack() as crowd:
+                for _ in range(3):
+                    crowd.enter_context(closing(other_connection()))
+                yield crowd.close
+        finally:
+            monkeypatch.undo()
+            begin_anew()
+            owner.execute("DROP OWNED BY crowd")
+            owner.execute("DROP ROLE crowd")
+
+
+def begin_anew() -> None:
+    """Let Django make another pool, with the settings as they are now."""
+    connection.close()
+    connection.close_pool()
 
 
 @contextmanager
@@ -170,6 +224,24 @@ class TestPostgres:
             other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
         assert viewer.read(TASKS).status == 200
 
+    def test_f32_when_no_connection_is_left_it_is_503_and_goes_on_by_itself(
+        self, operator: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert operator.post(TASKS, {"type": "t"}).status == 201
+        with no_connection_left(monkeypatch) as let_go:
+            with pytest.raises(psycopg.OperationalError, match="too many connections"):
+                other_connection()
+            for answer in (operator.read(TASKS), operator.post(TASKS, {"type": "t"}), operator.read("/readyz")):
+                assert (answer.status, answer.is_problem or "missing" in answer.json) == (503, True)
+                assert b"crowd" not in answer.content
+            assert operator.read("/healthz").status == 200
+            browser = Client(raise_request_exception=False)
+            assert browser.post("/login/", {"username": "vera", "password": "x"}).status_code == 503
+            let_go()
+            assert eventually(lambda: operator.read(TASKS).status == 200, seconds=60)
+            assert operator.post(TASKS, {"type": "t"}).status == 201
+            assert Task.objects.count() == 2
+
 
 @pytest.mark.only_on("sqlite")
 class TestSqlite:
@@ -227,6 +299,31 @@ class TestSqlite:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
+
+
+def test_f35_what_a_full_disk_refused_is_taken_once_there_is_room_and_nothing_is_restarted(
+    operator: Caller, node: Node, node_caller: Caller
+) -> None:
+    taken = operator.post(TASKS, {"type": "t"}).json["id"]
+    task = make_task(state=TaskState.RUNNING, node=node)
+    large = {"type": "t", "payload": "x" * 200_000, "idempotency_key": "k"}
+    report = {
+        "boot_id": node.boot_id,
+        "results": [{"task_id": str(task.pk), "attempt": 1, "outcome": "succeeded", "result": "y" * 200_000}],
+    }
+    with full_data_disk() if connection.vendor == "postgresql" else full_disk():
+        # The node keeps its result: it got no verdict for it.
+        for answer in (operator.post(TASKS, large), node_caller.post("/api/v1/nodes/results", report)):
+            assert (answer.status, answer.is_problem, "full" in answer.json["detail"]) == (503, True, True)
+            assert int(answer.headers["Retry-After"]) >= 5
+        for path in (TASKS, f"{TASKS}/{taken}", "/api/v1/nodes", "/healthz"):
+            assert operator.read(path).status == 200
+    made = operator.post(TASKS, large)
+    assert (made.status, operator.post(TASKS, large).json["id"]) == (201, made.json["id"])
+    for expected in ("recorded", "duplicate"):
+        verdicts = node_caller.post("/api/v1/nodes/results", report).json["verdicts"]
+        assert [one["verdict"] for one in verdicts] == [expected]
+    assert {str(pk) for pk in Task.objects.values_list("pk", flat=True)} == {taken, str(task.pk), made.json["id"]}
 
 
 def test_what_was_taken_is_no_error_when_it_cannot_be_read_back(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +23,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("database storm")]
 
 #: Longest wait for anything on a busy machine, in seconds; the figures are measured by benchmarks/storms.
 PATIENCE = 60
+#: Short, so that an outage of more than a lease is no long wait; the test has been run with 30 and 300 as well.
+LEASE_SECONDS = 8
+OUTAGE_SECONDS = 12
 FINAL = (4, 5, 6, 7)
-SUCCEEDED = 4
+RUNNING, SUCCEEDED = 3, 4
 
 
 def status_of(url: str) -> int:
@@ -68,6 +74,54 @@ def test_nothing_that_was_acknowledged_is_lost_and_everything_resumes_by_itself(
         assert set(found.values()) == {SUCCEEDED}
         assert program_pids(installed) == pids
         assert eventually(lambda: status_of(f"{installed.url}/readyz") == 200, seconds=PATIENCE)
+
+
+def test_f30_an_outage_longer_than_all_leases_costs_no_attempt_and_no_program(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    lease = {
+        "TASKDIST_LEASE_SECONDS": str(LEASE_SECONDS),
+        "TASKDIST_SUSPECT_AFTER_SECONDS": str(LEASE_SECONDS / 2),
+        "TASKDIST_HEARTBEAT_SECONDS": str(LEASE_SECONDS / 4),
+    }
+    task = {"type": "demo.sleep", "payload": {"seconds": LEASE_SECONDS * 0.75}, "max_attempts": 1}
+    with (
+        database(DATABASE, var) as stored,
+        installation(var, database_url=stored.url, **lease) as installed,
+    ):
+        installed.start()
+        token = installed.manage("api_token", "create", "admin").stdout.strip()
+        assert eventually(lambda: status_of(f"{installed.url}/readyz") == 200, seconds=PATIENCE)
+        pids = program_pids(installed)
+        assert post_tasks(installed, token, [task] * 4)[0] == 201
+        # They end while nobody can take their results in.
+        assert eventually(lambda: set(states(stored).values()) == {RUNNING}, seconds=PATIENCE)
+        stored.break_down()
+        end = time.monotonic() + OUTAGE_SECONDS
+        seen = set()
+        while time.monotonic() < end:
+            seen.add(post_tasks(installed, token, [task]))
+            assert status_of(f"{installed.url}/healthz") == 200
+            threading.Event().wait(0.5)
+        assert seen == {(503, True)}
+        stored.mend()
+        assert eventually(lambda: set(states(stored).values()) == {SUCCEEDED}, seconds=PATIENCE)
+        assert stored.query("SELECT DISTINCT attempt FROM dispatcher_task") == [(1,)]
+        assert stored.query("SELECT outcome FROM dispatcher_attempt") == []
+        assert program_pids(installed) == pids
+        assert eventually(lambda: status_of(f"{installed.url}/readyz") == 200, seconds=PATIENCE)
+        assert post_tasks(installed, token, [task])[0] == 201
+
+
+def post_tasks(installed: Installation, token: str, tasks: list[dict[str, Any]]) -> tuple[int, bool]:
+    """The status of the answer, and whether it says when to come back."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{installed.url}/api/v1/tasks", json.dumps({"tasks": tasks}).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, False
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, bool(error.headers["Retry-After"])
 
 
 def await_all(look: Callable[[], dict[int, int]], acknowledged: dict[int, float]) -> None:
