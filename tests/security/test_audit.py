@@ -41,9 +41,9 @@ TOLD: dict[tuple[str, str], tuple[str, str]] = {
     ("api/v1/queues/<str:name>", "PATCH"): ("queue.edited", "default"),
     ("api/v1/queues/<str:name>/pause", "POST"): ("queue.paused", "default"),
     ("api/v1/queues/<str:name>/resume", "POST"): ("queue.resumed", "shut"),
-    ("/api/v1/nodes/n-1/drain", "POST"): ("node.draining", "n-1"),
-    ("/api/v1/nodes/n-2/resume", "POST"): ("node.resumed", "n-2"),
-    ("/api/v1/nodes/n-1/disable", "POST"): ("node.disabled", "n-1"),
+    ("api/v1/nodes/<str:name>/drain", "POST"): ("node.draining", "n-1"),
+    ("api/v1/nodes/<str:name>/resume", "POST"): ("node.resumed", "n-2"),
+    ("api/v1/nodes/<str:name>/disable", "POST"): ("node.disabled", "n-1"),
     ("tokens/", "POST"): ("credential.issued", "tdk_"),
     ("tokens/(?P<token_id>[0-9]{1,18})/revoke/", "POST"): ("credential.revoked", "tdk_"),
     ("admin/password_change/", "POST"): ("account.edited", WHO),
@@ -85,7 +85,7 @@ COMMANDS_TOLD: dict[tuple[str, ...], tuple[str, str]] = {
     ("node_token", "revoke", "n-1"): ("credential.revoked", "tdn_"),
 }
 #: `demo` submits tasks, under its own name; `up` is tried below.
-LOOKING = {("api_token", "list"), ("doctor",), ("engine",), ("demo",), ("up",)}
+LOOKING = {("api_token", "list"), ("doctor",), ("engine",), ("demo",), ("up",), ("openapi",)}
 
 
 def steers(row: Row) -> bool:
@@ -97,7 +97,7 @@ def steers(row: Row) -> bool:
 
 
 def key_of(row: Row) -> tuple[str, str]:
-    return (row.path if "(?P<action>" in row.route else row.route, row.method)
+    return row.route, row.method
 
 
 def check(rows: list[Change], told: tuple[str, str], stage: Stage, who: str = WHO) -> list[Any]:
