@@ -10,11 +10,14 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+
+#: The most attempts that a task may be given.
+MAX_ATTEMPTS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,10 @@ class Conf:
             raise ImproperlyConfigured("TASKDIST: lease_seconds must be at least three times heartbeat_seconds")
         if not self.heartbeat_seconds < self.suspect_after_seconds < self.lease_seconds:
             raise ImproperlyConfigured("TASKDIST: need heartbeat_seconds < suspect_after_seconds < lease_seconds")
+        if not 1 <= self.default_max_attempts <= MAX_ATTEMPTS:
+            raise ImproperlyConfigured(f"TASKDIST: default_max_attempts must be from 1 to {MAX_ATTEMPTS}")
+        if min(self.default_backoff_seconds, self.default_backoff_cap_seconds) < 0:
+            raise ImproperlyConfigured("TASKDIST: default_backoff_seconds and its cap must not be negative")
 
 
 def _check_each(text: str, name: str, read: Callable[[str], object], wanted: str) -> None:

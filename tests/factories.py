@@ -123,10 +123,12 @@ def make_task(
     and, if it is further than that, as having come to its state."""
     lane = lane or make_lane(queue, task_type)
     implied = _implied(state, now)
-    if "node_id" in implied and node is None:
-        node = Node.objects.order_by("id").first() or make_node(now=now)
-    if node is not None:
-        implied |= {"node_id": node.pk, "incarnation": node.incarnation}
+    if fields.get("attempt", implied.get("attempt", 0)) or node is not None or "started_at" in fields:
+        node = node or Node.objects.order_by("id").first() or make_node(now=now)
+        implied = {"attempt": 1, "node_id": node.pk, "incarnation": node.incarnation} | _dispatched(now) | implied
+        if state == TaskState.EXPIRED:
+            # Whoever had it gave it back.
+            implied["released"] = fields.get("attempt", 1)
     row = {"created_at": now, "max_attempts": 3, "payload": "{}", "tags": json.dumps(list(tags))} | implied | fields
     task: Task = Task.objects.create(lane=lane, state=state.value, **row)
     TaskTag.objects.bulk_create(TaskTag(task=task, tag=tag) for tag in tags)
@@ -140,7 +142,7 @@ def _implied(state: TaskState, now: datetime) -> dict[str, Any]:
         return {"run_at": now + timedelta(minutes=5)}
     fields: dict[str, Any] = {"queued_at": now}
     if state in ACTIVE or state in {TaskState.SUCCEEDED, TaskState.FAILED}:
-        fields |= {"node_id": None, "attempt": 1, "dispatched_at": now, "attempt_deadline": now + timedelta(hours=1)}
+        fields["attempt"] = 1
     if state in {TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED}:
         fields["started_at"] = now
     if state in TERMINAL:
@@ -149,7 +151,14 @@ def _implied(state: TaskState, now: datetime) -> dict[str, Any]:
         fields["result"] = "null"
     if state == TaskState.FAILED:
         fields["error"] = make_error("ValueError", "bad value")
+    if state == TaskState.EXPIRED:
+        fields["expires_at"] = now
     return fields
+
+
+def _dispatched(now: datetime) -> dict[str, Any]:
+    """What a claim sets, and leaves set for good."""
+    return {"queued_at": now, "dispatched_at": now, "attempt_deadline": now + timedelta(hours=1)}
 
 
 def _tell_all(task: Task, state: TaskState, now: datetime) -> None:
@@ -181,6 +190,7 @@ def make_attempt(
 ) -> Attempt:
     """An ended attempt of the task."""
     row = {"queued_at": now, "dispatched_at": now, "started_at": now, "ended_at": now, "error": make_error()} | fields
+    node = node or task.node or make_node(now=now)
     return Attempt.objects.create(task=task, number=number, outcome=outcome, node=node, **row)
 
 

@@ -26,7 +26,7 @@ from dispatcher.api.validation import (
     type_name_error,
     unknown_field,
 )
-from dispatcher.conf import conf
+from dispatcher.conf import MAX_ATTEMPTS, conf
 from dispatcher.lifecycle import TaskSpec
 from dispatcher.models.queue import DEFAULT_QUEUE
 
@@ -58,7 +58,7 @@ class TaskInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     timeout_seconds: Annotated[float, Meta(gt=0)] | None = None
     #: Not started by then: expired.
     deadline: _Time | None = None
-    max_attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    max_attempts: Annotated[int, Meta(ge=1, le=MAX_ATTEMPTS)] | None = None
     backoff_seconds: _Backoff | None = None
     backoff_cap_seconds: _Backoff | None = None
     labels: Annotated[dict[_LabelName, _LabelValue], Meta(max_length=32)] = {}

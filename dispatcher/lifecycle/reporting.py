@@ -192,7 +192,7 @@ def _tell_what_became_of(attempt: Attempt, item: protocol.TaskResult) -> None:
 def _keep_refused(refused: Sequence[tuple[int, protocol.TaskResult]], node_id: int, now: datetime) -> None:
     if not refused:
         return
-    Attempt.objects.bulk_create(
+    rejected = [
         Attempt(
             task_id=task_id,
             number=item.attempt,
@@ -202,7 +202,9 @@ def _keep_refused(refused: Sequence[tuple[int, protocol.TaskResult]], node_id: i
             error=_failure(task_id, item).error if item.outcome != "succeeded" else None,
         )
         for task_id, item in refused
-    )
+    ]
+    # The same report may be refused twice at the same moment: it is kept once.
+    Attempt.objects.bulk_create(rejected, ignore_conflicts=True)
     rows = [(task_id, item.attempt, node_id, str(item.outcome)) for task_id, item in refused]
     Change.objects.append(ResultsRefused(rows=rows), now=now)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Length
+from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
 
@@ -47,6 +49,20 @@ class Credential(models.Model):
         constraints = [
             models.CheckConstraint(condition=~Q(kind="api") | Q(user__isnull=False), name="api_token_has_user"),
             models.CheckConstraint(condition=~Q(kind="node") | Q(node__isnull=False), name="node_token_has_node"),
+            models.CheckConstraint(condition=Q(kind__in=["api", "enrolment", "node"]), name="token_kind_known"),
+            # Nobody's rights but those of the one owner that the kind has.
+            models.CheckConstraint(
+                condition=Q(kind="api", node__isnull=True) | Q(~Q(kind="api"), user__isnull=True, scopes=""),
+                name="token_has_one_owner",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="enrolment", uses_left__isnull=False, uses_left__gte=0)
+                | Q(~Q(kind="enrolment"), uses_left__isnull=True),
+                name="token_uses_iff_enrolment",
+            ),
+            # As long as a SHA-256 in hexadecimal: no token itself can stand there.
+            models.CheckConstraint(condition=Exact(Length("digest"), 64), name="token_is_hashed"),
+            models.CheckConstraint(condition=Q(push_key_version__gte=1), name="token_push_key_counts_from_one"),
         ]
 
     def __str__(self) -> str:
@@ -63,3 +79,4 @@ class Throttle(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["ends_at"], name="throttle_by_end")]
+        constraints = [models.CheckConstraint(condition=Q(count__gte=0), name="throttle_not_negative")]

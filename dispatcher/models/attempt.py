@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from dispatcher.models.task import Task
@@ -13,6 +14,8 @@ from dispatcher.states import AttemptOutcome
 
 #: A longer message of progress is cut.
 MAX_PROGRESS_CHARS = 500
+
+_refused = Q(outcome=AttemptOutcome.SUPERSEDED.value)
 
 OUTCOME_CHOICES = [(outcome.value, outcome.value.replace("_", " ")) for outcome in AttemptOutcome]
 
@@ -39,6 +42,19 @@ class Attempt(models.Model):
     class Meta:
         verbose_name = _("attempt")
         verbose_name_plural = _("attempts")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(outcome__in=[outcome.value for outcome in AttemptOutcome]), name="attempt_outcome_known"
+            ),
+            models.CheckConstraint(condition=Q(number__gte=1, node__isnull=False), name="attempt_has_node"),
+            # Of a refused report we know only that it came.
+            models.CheckConstraint(
+                condition=_refused | Q(queued_at__isnull=False, dispatched_at__isnull=False),
+                name="attempt_was_dispatched",
+            ),
+            models.UniqueConstraint(fields=["task", "number"], condition=~_refused, name="attempt_ended_once"),
+            models.UniqueConstraint(fields=["task", "number", "node"], condition=_refused, name="attempt_refused_once"),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.task_id}/{self.number} {self.outcome}"
@@ -58,6 +74,14 @@ class TaskProgress(models.Model):
     fraction = models.FloatField(null=True)
     message = models.CharField(max_length=MAX_PROGRESS_CHARS, blank=True)
     at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(attempt__gte=1) & (Q(fraction__isnull=True) | Q(fraction__range=(0.0, 1.0))),
+                name="progress_in_range",
+            )
+        ]
 
 
 class LogChunk(models.Model):

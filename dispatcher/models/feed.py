@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from dispatcher import events
+from dispatcher.states import TaskState
 from dispatcher.wake import notify
 
 
@@ -53,6 +55,9 @@ class FeedCursor(models.Model):
     #: Ids below the position that had not appeared yet: {id: transaction horizon after which they never will}.
     holes = models.JSONField(default=dict)
 
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(position__gte=0), name="feed_cursor_not_negative")]
+
 
 class StateCount(models.Model):
     """How many tasks of a lane are in a state, folded from the feed. Active tasks count under RUNNING."""
@@ -62,7 +67,15 @@ class StateCount(models.Model):
     count = models.BigIntegerField(default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["lane_id", "state"], name="state_count_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["lane_id", "state"], name="state_count_unique"),
+            # No count is refused for being negative: on PostgreSQL changes may be folded in another order than they
+            # were made in.
+            models.CheckConstraint(
+                condition=Q(state__in=[s.value for s in TaskState if s is not TaskState.DISPATCHED]),
+                name="state_count_state_known",
+            ),
+        ]
 
 
 class MinuteRollup(models.Model):

@@ -16,6 +16,10 @@ def _choices(words: type[NodeState | NodeIntent | BreakerState]) -> list[tuple[s
     return [(word.value, word.value.replace("_", " ")) for word in words]
 
 
+def _words(words: type[NodeState | NodeIntent | BreakerState]) -> list[str]:
+    return [word.value for word in words]
+
+
 #: The longest that a node may be left alone after a request to it.
 LONGEST_PAUSE = timedelta(seconds=60)
 
@@ -71,6 +75,22 @@ class Node(models.Model):
             models.CheckConstraint(condition=Q(slots__gte=1), name="node_has_slots"),
             models.CheckConstraint(
                 condition=Q(state=NodeState.OFFLINE) | Q(lease_expires_at__isnull=False), name="node_alive_has_lease"
+            ),
+            models.CheckConstraint(condition=Q(state__in=_words(NodeState)), name="node_state_known"),
+            models.CheckConstraint(condition=Q(intent__in=_words(NodeIntent)), name="node_intent_known"),
+            models.CheckConstraint(condition=Q(breaker__in=_words(BreakerState)), name="node_breaker_known"),
+            models.CheckConstraint(
+                condition=Q(boot_id="", incarnation=0) | Q(~Q(boot_id=""), incarnation__gte=1),
+                name="node_incarnation_iff_booted",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=NodeState.OFFLINE)
+                | Q(incarnation__gte=1, registered_at__isnull=False, last_seen_at__isnull=False),
+                name="node_alive_has_registered",
+            ),
+            models.CheckConstraint(
+                condition=Q(push_failures__gte=0, push_key_version__gte=1, protocol__gte=1),
+                name="node_numbers_in_range",
             ),
         ]
 

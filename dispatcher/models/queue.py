@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from dispatcher.scheduling.snapshot import DEFAULT_POLICY
@@ -28,6 +29,11 @@ class Queue(models.Model):
         verbose_name = _("queue")
         verbose_name_plural = _("queues")
         ordering = ("name",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(paused_at__isnull=False) | Q(paused_by="", pause_reason=""), name="queue_pause_has_time"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -12,7 +12,8 @@ from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
 from dispatcher.models.queue import Lane
-from dispatcher.states import ACTIVE, TERMINAL, WAITING, TaskState
+from dispatcher.models.task_rules import TASK_RULES
+from dispatcher.states import ACTIVE, WAITING, TaskState
 
 _MAX_ID = 2**63 - 1
 _MAX_ID_DIGITS = 19
@@ -108,22 +109,7 @@ class Task(models.Model):
     class Meta:
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
-        constraints = [
-            models.CheckConstraint(condition=Q(state__range=(0, 7)), name="task_state_known"),
-            models.CheckConstraint(
-                condition=~Q(state__in=[s.value for s in sorted(ACTIVE)])
-                | Q(node__isnull=False, incarnation__isnull=False, attempt_deadline__isnull=False, attempt__gt=0),
-                name="task_active_has_node_and_deadline",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=[s.value for s in sorted(TERMINAL)], finished_at__isnull=False)
-                | Q(~Q(state__in=[s.value for s in sorted(TERMINAL)]), finished_at__isnull=True),
-                name="task_finished_iff_terminal",
-            ),
-            models.CheckConstraint(
-                condition=~Q(state=TaskState.SCHEDULED.value) | Q(run_at__isnull=False), name="task_scheduled_has_time"
-            ),
-        ]
+        constraints = TASK_RULES
         indexes = [
             # Ready tasks in order of service: heads, depth, and which lanes have any.
             models.Index(

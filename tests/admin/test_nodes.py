@@ -9,7 +9,7 @@ from django.test import Client
 
 from dispatcher import credentials, node_registry
 from dispatcher.models import Change, Credential, Node
-from dispatcher.states import NodeIntent, TaskState
+from dispatcher.states import NodeIntent, NodeState, TaskState
 from tests.factories import NOW, make_node, make_task
 
 LIST = "/admin/dispatcher/node/"
@@ -44,7 +44,7 @@ def test_the_list_shows_load_and_leads_to_the_tasks(staff: Client) -> None:
         intent_reason="hot",
         intent="drain",
     )
-    make_node("silent", last_seen_at=None)
+    make_node("silent", state=NodeState.OFFLINE, last_seen_at=None)
     make_node("fresh", last_seen_at=datetime.now(UTC) - timedelta(seconds=70))
     for state in (TaskState.RUNNING, TaskState.RUNNING, TaskState.DISPATCHED, TaskState.SUCCEEDED):
         make_task(state=state, node=node)

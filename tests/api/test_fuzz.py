@@ -154,7 +154,8 @@ def test_what_people_and_programs_send(admin: Caller, node: Node, attack: tuple[
 @EXAMPLES
 def test_what_nodes_send(viewer: Caller, node: Node, node_caller: Caller, attack: tuple[str, bytes]) -> None:
     credentials.request_rotation(node, actor="tests", now=now())
-    Node.objects.filter(pk=node.pk).update(boot_id=node.boot_id, incarnation=1)
+    Node.objects.filter(pk=node.pk).update(boot_id=node.boot_id)
+    node.refresh_from_db()
     task = make_task(state=TaskState.RUNNING, node=node)
     strike(node_caller, viewer, task.pk, attack[0], attack[1])
 

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from dispatcher import credentials, node_registry
-from dispatcher.models import Attempt, Change, Credential, LogChunk, Node, Task, TaskProgress
+from dispatcher.models import Change, Credential, LogChunk, Node, Task, TaskProgress
 from dispatcher.states import NodeIntent, NodeState, TaskState
 from tests.api.conftest import Caller, now, token_of
-from tests.factories import make_node, make_task, make_user
+from tests.factories import make_attempt, make_node, make_task, make_user
 from workers import protocol
 
 REGISTER, HEARTBEAT, RESULTS = (f"/api/v1/nodes/{name}" for name in ("register", "heartbeat", "results"))
@@ -196,7 +196,7 @@ class TestResults:
 
     def test_progress_and_log_of_its_own(self, node: Node, node_caller: Caller) -> None:
         task = make_task(state=TaskState.RUNNING, node=node, attempt=2, now=now())
-        Attempt.objects.create(task=task, number=1, node=node, outcome="failed", ended_at=now())
+        make_attempt(task, number=1, node=node, now=now())
         refs = [{"task_id": str(task.pk), "attempt": attempt} for attempt in (1, 2, 3)]
         self.report(
             node_caller,

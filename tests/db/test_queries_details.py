@@ -68,7 +68,7 @@ def test_a_waiting_task_has_no_current_attempt() -> None:
 
 
 def test_of_many_attempts_the_newest_are_shown_and_the_others_counted() -> None:
-    task = make_task(state=TaskState.SCHEDULED, attempt=60)
+    task = make_task(state=TaskState.SCHEDULED, attempt=60, released=60)
     for number in range(1, 61):
         make_attempt(task, number=number, outcome="released", error=None)
     found = task_detail(task.pk)
@@ -182,11 +182,9 @@ def test_the_page_on_the_screen_is_kept_up_to_date_and_newcomers_are_counted() -
 
 
 def test_a_task_that_belongs_in_the_middle_of_the_page_is_new_as_well() -> None:
-    low, middle, high = (make_task(state=state) for state in (TaskState.FAILED, TaskState.QUEUED, TaskState.FAILED))
+    low, middle, high = (make_task(state=state) for state in (TaskState.FAILED, TaskState.RUNNING, TaskState.FAILED))
     screen = Screen(TaskFilters(states=frozenset({TaskState.FAILED})), frozenset({low.pk, high.pk}), limit=2)
-    type(middle).objects.filter(pk=middle.pk).update(
-        state=TaskState.FAILED, node_id=low.node_id, finished_at=NOW, error=make_error()
-    )
+    type(middle).objects.filter(pk=middle.pk).update(state=TaskState.FAILED, finished_at=NOW, error=make_error())
     assert tasks_document(screen)["new"] == 1
 
 

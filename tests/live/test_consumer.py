@@ -187,24 +187,24 @@ async def test_the_tasks_on_the_screen_change_in_place_and_newcomers_are_counted
     tab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topics.TasksTopic, "max_age", 60.0)
-    first = await sync_to_async(make_task)(state=TaskState.FAILED)
-    second = await sync_to_async(make_task)(state=TaskState.QUEUED)
+    first = await sync_to_async(make_task)(state=TaskState.RUNNING)
+    second = await sync_to_async(make_task)(state=TaskState.DISPATCHED)
     browser = await tab()
-    params = {"filters": {"state": "failed"}, "ids": [str(first.pk)], "limit": 100}
+    params = {"filters": {"state": "running"}, "ids": [str(first.pk)], "limit": 100}
     document = await browser.watch("tasks", **params)
     assert ([row["id"] for row in document["rows"]], document["new"]) == ([str(first.pk)], 0)
     # Another task of another state: no frame for the list, but for its counts.
     await sync_to_async(make_task)(state=TaskState.SUCCEEDED)
     await browser.until("tasks", lambda document: document["counts"]["succeeded"] == 1)
     assert browser.documents["tasks"]["new"] == 0
-    second.state, second.finished_at, second.node_id = TaskState.FAILED, second.created_at, first.node_id
+    second.state, second.started_at = TaskState.RUNNING, second.created_at
     await second.asave()
-    await sync_to_async(tell)(second, TaskState.RUNNING, outcome="failed")
+    await sync_to_async(tell)(second, TaskState.DISPATCHED)
     await browser.until("tasks", lambda document: document["new"] == 1)
     await sync_to_async(make_progress)(first, None)
     first.priority = 7
     await first.asave()
-    await sync_to_async(tell)(first, TaskState.FAILED)
+    await sync_to_async(tell)(first, TaskState.RUNNING)
     await browser.until("tasks", lambda document: document["rows"][0]["priority"] == 7)
     assert [row["id"] for row in browser.documents["tasks"]["rows"]] == [str(first.pk)]
 

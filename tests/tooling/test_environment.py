@@ -107,3 +107,17 @@ def test_a_bad_database_url_is_refused_without_showing_the_password(url: str) ->
     with pytest.raises(ImproperlyConfigured, match="DB") as caught:
         postgresql_settings("DB", url)
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"default_max_attempts": 0},
+        {"default_max_attempts": 1001},
+        {"default_backoff_seconds": -1.0},
+        {"default_backoff_cap_seconds": -0.5},
+    ],
+)
+def test_defaults_that_no_task_may_have_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ImproperlyConfigured, match="default_"):
+        Conf(**values)
