@@ -7,7 +7,7 @@ the row as it was.
 
 from __future__ import annotations
 
-from django.db.models import CheckConstraint, F, Q
+from django.db.models import BaseConstraint, CheckConstraint, F, Q
 
 from dispatcher.states import ACTIVE, TERMINAL, WAITING, TaskState
 
@@ -24,7 +24,7 @@ def _in(*states: TaskState) -> Q:
     return Q(state__in=[state.value for state in states]) if len(states) > 1 else Q(state=states[0].value)
 
 
-TASK_RULES = [
+TASK_RULES: list[BaseConstraint] = [
     CheckConstraint(condition=Q(state__range=(0, 7)), name="task_state_known"),
     CheckConstraint(
         condition=~_active

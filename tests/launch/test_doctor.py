@@ -46,7 +46,10 @@ def make_node(**fields) -> Node:
         "name": "n1",
         "url": "http://127.0.0.1:9",
         "state": NodeState.ONLINE,
+        "boot_id": "b1",
+        "incarnation": 1,
         "created_at": NOW,
+        "registered_at": NOW,
         "last_seen_at": NOW,
         "lease_expires_at": NOW + timedelta(minutes=1),
     }
