@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-newest check fix docs lock bench chaos clean fuzz
+.PHONY: help run test test-sqlite test-postgres test-newest check fix docs lock fuzz bench chaos simulate clean
 
 VENV := .venv
 NEWEST := .venv-newest
@@ -73,6 +73,9 @@ chaos: $(DEV_STAMP) ## kill everything under load, then count: MINUTES=5 DB=post
 	@echo "== chaos, $(or $(DB),postgres)"
 	@$(VENV)/bin/python -m tests.chaos --minutes $(or $(MINUTES),5) --db $(or $(DB),postgres) \
 		$(if $(SEED),--seed $(SEED)) $(ARGS)
+
+simulate: $(DEV_STAMP) ## play many histories of a simulated installation: SEEDS=100000 FIRST=0
+	@$(VENV)/bin/python -m tests.simulation --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0) $(ARGS)
 
 clean: ## delete environments and caches; var/ stays
 	@rm -rf $(VENV) $(NEWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -42,6 +42,7 @@ class Sweeper(Loop):
     def run_once(self, now: datetime) -> bool:
         """One sweep."""
         self._sweep_nodes(now)
+        lifecycle.draw_back(now=now)
         lifecycle.lose_stale(now=now)
         lifecycle.lose_overdue(now=now)
         return lifecycle.expire(now=now, limit=EXPIRE_BATCH) >= EXPIRE_BATCH
@@ -65,14 +66,15 @@ class Sweeper(Loop):
         if verdict.is_resumed:
             until = now + timedelta(seconds=settings.lease_seconds)
             node_registry.extend_leases(until=until)
-            lifecycle.draw_back(now=now)
             lifecycle.extend_deadlines(by=timedelta(seconds=verdict.jump_seconds), until=until)
         self._tell_of_hold(verdict.held, len(nodes), now)
         silent = [pk for pk, state in verdict.states.items() if state is NodeState.SUSPECT]
         gone = [pk for pk, state in verdict.states.items() if state is NodeState.OFFLINE]
-        node_registry.suspect(silent, now=now)
-        node_registry.take_offline(gone, now=now)
-        lifecycle.lose_held_by(gone, reason="the node fell silent", now=now)
+        if silent:
+            node_registry.suspect(silent, now=now)
+        if gone:
+            node_registry.take_offline(gone, now=now)
+            lifecycle.lose_held_by(gone, reason="the node fell silent", now=now)
 
     def _tell_of_hold(self, held: tuple[int, ...], total: int, now: datetime) -> None:
         if held and not self._is_holding:

@@ -63,8 +63,11 @@ def stage(*, now: datetime, limit: int = 1000) -> int:
 
 def expire(*, now: datetime, limit: int = 1000) -> int:
     """scheduled | queued → expired, for tasks of which no attempt was started by their deadline."""
+    late = Task.objects.waiting().filter(expires_at__lte=now, attempt__lte=F("released")).order_by("expires_at")
+    # Most of the time there is none, and to look takes no lock.
+    if not late.exists():
+        return 0
     with transaction.atomic():
-        late = Task.objects.waiting().filter(expires_at__lte=now, attempt__lte=F("released")).order_by("expires_at")
         tasks = list(_locked(late, skip=True)[:limit])
         Task.objects.filter(id__in=[task.pk for task in tasks], state__in=WAITING).update(
             state=TaskState.EXPIRED, finished_at=now

@@ -174,6 +174,17 @@ def test_after_the_clock_was_set_back_an_attempt_is_asked_for_and_ends_as_if_it_
     assert [(int(ref.task_id), ref.attempt) for ref in refs] == [(task.id, 1)]
 
 
+def test_a_clock_that_was_ahead_between_two_sweeps_keeps_no_attempt_from_being_asked_for() -> None:
+    node = make_node()
+    watch = Watch()
+    watch.pass_time(2, node)
+    claimed(node)
+    Task.objects.update(dispatched_at=watch.now + timedelta(hours=1), attempt_deadline=watch.now + timedelta(hours=2))
+    watch.pass_time(2, node)
+    row = Task.objects.get()
+    assert (row.dispatched_at, row.attempt_deadline) == (watch.now, watch.now + timedelta(hours=1))
+
+
 def test_jumps_of_the_clock_to_and_fro_move_nothing() -> None:
     nodes = [make_node() for _ in range(3)]
     tasks = [task for node in nodes for task in claimed(node)]
