@@ -33,9 +33,9 @@ class SchemaAttack(NamedTuple):
 
 
 def schema_attacks(number: int, count: int, *, path: str = "") -> Iterator[SchemaAttack]:
-    """About ``count`` attacks of the seed ``number``, the same on every database; operations take turns.
+    """About ``count`` attacks of the seed ``number``; operations take turns.
 
-    ``path``: of the operations of this address alone.
+    What schemathesis draws may differ between processes. ``path``: of the operations of this address alone.
     """
     ways = [
         (operation, mode)
@@ -59,7 +59,7 @@ def _operations() -> list[Any]:
 def _drawn(operation: Any, mode: GenerationMode, number: int, most: int) -> list[SchemaAttack]:
     is_for_nodes = {"node": []} in operation.definition.raw["security"]
     who = st.sampled_from(_NODES if is_for_nodes else _PEOPLE)
-    # Without what schemathesis reads out of the modules that are loaded: these differ.
+    # Without the constants that schemathesis reads out of whatever modules are loaded.
     cases = operation.as_strategy(mode, feedback=NO_FEEDBACK)
     drawn: list[SchemaAttack] = []
 
