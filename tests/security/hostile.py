@@ -102,11 +102,12 @@ def _tasks(node: Node, at: datetime) -> dict[str, Task]:
     }  # fmt: skip
     made = {
         "queued": make_task(**shared),
-        "failed": make_task(state=TaskState.FAILED, node=node, error=failure(word=WORD), **shared),
+        "failed": make_task(
+            state=TaskState.FAILED, node=node, error=failure(word=WORD), **{**shared, "payload": _WORDY}
+        ),
         "succeeded": make_task(state=TaskState.SUCCEEDED, node=node, result=_WORDY, **shared),
         "running": make_task(state=TaskState.RUNNING, node=node, **shared),
     }
-    Task.objects.filter(pk=made["failed"].pk).update(payload=_WORDY)
     for name in ("failed", "running"):
         make_logs(made[name], [TEXT, "", UNSEEN + LONG], now=at)
     make_progress(made["running"], 0.5, LONG, now=at)
@@ -148,11 +149,11 @@ def make_wave(world: dict[str, str], number: int) -> str:
 
 
 def end_running(world: dict[str, str], mark: str) -> None:
-    """Fail the task that runs, with a result that was sent beside the error."""
+    """Fail the task that runs."""
     at = now()
     task = Task.objects.get(pk=world["running"])
     Task.objects.filter(pk=task.pk).update(
-        state=TaskState.FAILED.value, finished_at=at + timedelta(seconds=1), error=failure(mark), result=_JSON
+        state=TaskState.FAILED.value, finished_at=at + timedelta(seconds=1), error=failure(mark)
     )
     task.refresh_from_db()
     make_attempt(task, node=task.node, now=at, error=failure(mark))
