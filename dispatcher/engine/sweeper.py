@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -62,12 +62,14 @@ class Sweeper(Loop):
                 sweep_seconds=settings.sweep_seconds,
             ),
         )
-        self._memory = verdict.memory
         if verdict.is_resumed:
+            if self._memory is not None:
+                logger.warning("an own pause or a jump of the clock: every node gets a lease anew before it is judged")
             until = now + timedelta(seconds=settings.lease_seconds)
             node_registry.extend_leases(until=until)
             lifecycle.extend_deadlines(by=timedelta(seconds=verdict.jump_seconds), until=until)
-        self._tell_of_hold(verdict.held, len(nodes), now)
+        self._memory = verdict.memory
+        self._tell_of_hold(verdict, nodes, now)
         silent = [pk for pk, state in verdict.states.items() if state is NodeState.SUSPECT]
         gone = [pk for pk, state in verdict.states.items() if state is NodeState.OFFLINE]
         if silent:
@@ -76,11 +78,15 @@ class Sweeper(Loop):
             node_registry.take_offline(gone, now=now)
             lifecycle.lose_held_by(gone, reason="the node fell silent", now=now)
 
-    def _tell_of_hold(self, held: tuple[int, ...], total: int, now: datetime) -> None:
-        if held and not self._is_holding:
-            logger.error("%d of %d nodes fell silent at once; nothing is taken from them yet", len(held), total)
-            Change.objects.append(events.PoolHeld(silent=len(held), total=total), now=now)
-        self._is_holding = bool(held)
+    def _tell_of_hold(self, verdict: health.Sweep, nodes: Sequence[Node], now: datetime) -> None:
+        if verdict.held and not self._is_holding:
+            expected = [
+                node for node in nodes if node.state != NodeState.OFFLINE and node.intent != NodeIntent.DISABLED
+            ]
+            silent = sum(verdict.states[node.pk] is not NodeState.ONLINE for node in expected)
+            logger.error("%d of %d nodes fell silent at once; nothing is taken from them yet", silent, len(expected))
+            Change.objects.append(events.PoolHeld(silent=silent, total=len(expected)), now=now)
+        self._is_holding = bool(verdict.held)
 
 
 def _pulse(node: Node, *, is_answering: bool) -> health.Pulse:

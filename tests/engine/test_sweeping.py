@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from dispatcher import lifecycle, node_registry, snapshots
 from dispatcher.engine.sweeper import Sweeper
 from dispatcher.models import Attempt, Change, Node, Task
 from dispatcher.scheduling.experience import Experience
-from dispatcher.states import NodeState, TaskState
+from dispatcher.states import NodeIntent, NodeState, TaskState
 from tests.engine.test_deliveries import claimed, states
 from tests.factories import NOW, make_node
 from workers import protocol
@@ -213,13 +214,26 @@ def test_a_clock_that_is_set_back_does_not_keep_work_from_a_node_that_was_paused
 
 def test_most_nodes_silent_at_once_are_held_and_told_of_then_given_up() -> None:
     *silent, alive = (make_node() for _ in range(4))
+    # Neither a node that is gone for long nor one that is disabled counts.
+    make_node(state=NodeState.OFFLINE)
+    make_node(intent=NodeIntent.DISABLED)
     tasks = [task for node in silent for task in claimed(node)]
     watch = Watch()
     watch.run(34, alive)
     assert states(tasks) == [TaskState.DISPATCHED] * 3
-    assert Change.objects.filter(kind="pool.held").count() == 1
+    (held,) = Change.objects.filter(kind="pool.held")
+    assert json.loads(held.body) == {"silent": 3, "total": 4}
     watch.run(30, alive)
     assert states(tasks) == [TaskState.SCHEDULED] * 3
+
+
+def test_the_log_says_that_a_pause_of_the_engine_was_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    node = make_node()
+    watch = Watch()
+    watch.run(4, node)
+    assert "an own pause" not in caplog.text
+    watch.pass_time(60)
+    assert "an own pause" in caplog.text
 
 
 def test_an_outage_of_the_web_tier_takes_nothing_from_nodes_that_the_engine_can_ask() -> None:

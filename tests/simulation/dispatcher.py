@@ -111,7 +111,11 @@ class Engine(Process):
 
     def _sweep(self) -> None:
         self.world.oracle.swept()
-        self._sweeper.run_once(self.timeline.now())
+        if self.world.oracle.waiting():
+            self._sweeper.run_once(self.timeline.now())
+        else:
+            # No task is open: as with the assigner, what would find nothing is left out.
+            self._sweeper._sweep_nodes(self.timeline.now())
 
     def _assign(self) -> None:
         self._is_looking = False
