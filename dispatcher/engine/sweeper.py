@@ -42,9 +42,10 @@ class Sweeper(Loop):
     def run_once(self, now: datetime) -> bool:
         """One sweep."""
         self._sweep_nodes(now)
-        lifecycle.draw_back(now=now)
-        lifecycle.lose_stale(now=now)
-        lifecycle.lose_overdue(now=now)
+        if lifecycle.is_any_amiss(now=now):
+            lifecycle.draw_back(now=now)
+            lifecycle.lose_stale(now=now)
+            lifecycle.lose_overdue(now=now)
         return lifecycle.expire(now=now, limit=EXPIRE_BATCH) >= EXPIRE_BATCH
 
     def _sweep_nodes(self, now: datetime) -> None:

@@ -7,7 +7,14 @@ normal outcome and never raised. The same transaction writes one change-feed row
 
 from dispatcher.lifecycle.claiming import claim, start
 from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
-from dispatcher.lifecycle.losing import draw_back, extend_deadlines, lose_held_by, lose_overdue, lose_stale
+from dispatcher.lifecycle.losing import (
+    draw_back,
+    extend_deadlines,
+    is_any_amiss,
+    lose_held_by,
+    lose_overdue,
+    lose_stale,
+)
 from dispatcher.lifecycle.notes import note_unmasked
 from dispatcher.lifecycle.reporting import compare, record_report, record_results
 from dispatcher.lifecycle.resolving import missing, settle
@@ -32,6 +39,7 @@ __all__ = [
     "end",
     "expire",
     "extend_deadlines",
+    "is_any_amiss",
     "lose_held_by",
     "lose_overdue",
     "lose_stale",

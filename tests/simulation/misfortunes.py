@@ -16,8 +16,6 @@ from workers import protocol
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-#: Faults happen until then, in simulated seconds.
-TROUBLE_SECONDS = 6.0
 #: A clock that was set back is set right this long after the other faults; what depends on no time has ended by then.
 CLOCK_WRONG_SECONDS = 20.0
 
@@ -81,7 +79,7 @@ class Misfortunes:
             for (number, attempt), claim in self.world.oracle.claims.items()
             if self.world.oracle.states[number][1] > attempt
         ]
-        if not old and self.timeline.t < TROUBLE_SECONDS:
+        if not old and self.timeline.t < self.world.trouble_seconds:
             # Not yet: as soon as there is one.
             self.timeline.at(0.5, self._as_operator, self._fence)
         elif old:
@@ -107,7 +105,7 @@ class Misfortunes:
 
     def _draw(self) -> tuple[Worker, float]:
         """Whom it hits, and for how many seconds."""
-        return self.rng.choice(self.world.workers), self.rng.choice((0.3, 1.0, 2.5, 4.0, 6.0))
+        return self.rng.choice(self.world.workers), self.rng.choice((0.3, 1.0, 2.5, 4.0, 7.0))
 
     def _kill_worker(self) -> None:
         self.crash_worker(self._draw()[0])

@@ -24,7 +24,7 @@ from dispatcher.models import Node, lanes
 from tests.factories import NOW
 from tests.simulation.dispatcher import Engine, Web
 from tests.simulation.invariants import Oracle
-from tests.simulation.misfortunes import TROUBLE_SECONDS, Misfortunes
+from tests.simulation.misfortunes import Misfortunes
 from tests.simulation.network import Network
 from tests.simulation.timeline import Process, Timeline
 from tests.simulation.worker import Worker
@@ -33,10 +33,10 @@ SETTINGS = {
     "heartbeat_seconds": 1.0,
     "suspect_after_seconds": 2.0,
     "lease_seconds": 3.0,
-    "sweep_seconds": 1.0,
-    "poll_seconds": 2.0,
-    "assign_seconds": 1.0,
-    "stage_seconds": 0.5,
+    "sweep_seconds": 1.4,
+    "poll_seconds": 2.5,
+    "assign_seconds": 2.0,
+    "stage_seconds": 1.0,
     "default_timeout_seconds": 4.0,
     "attempt_grace_seconds": 2.0,
 }
@@ -55,6 +55,9 @@ KINDS: dict[str, tuple[int, tuple[float, ...], tuple[str, ...]]] = {
     "hanging": (1, (9.0,), ("succeeded",)),
 }
 
+#: Of kinds that would be no use with fewer, or take long with more.
+_MAX_ATTEMPTS = {"crashing": 6, "poison": 6, "hanging": 1}
+
 
 class World:
     """Everything of one history. ``run`` raises ``invariants.Broken`` if a rule does not hold."""
@@ -64,6 +67,8 @@ class World:
         self.settings = SETTINGS
         self.outage_seconds = 2 * SETTINGS["sweep_seconds"]
         self.rng = random.Random(seed)
+        #: Faults happen until then, in simulated seconds. Long enough, now and then, for a mass silence to be believed.
+        self.trouble_seconds = self.rng.choice((2.5, 3.0, 3.0, 8.0))
         self.timeline = Timeline()
         self.network = Network(self.timeline, self.rng)
         self.has_database = True
@@ -74,7 +79,7 @@ class World:
         self.client = Process(self.timeline, "client")
         self.workers = [
             Worker(self, f"w{n}", self.rng.choice((1, 1, 2)), directory / f"w{n}")
-            for n in range(self.rng.choice((2, 2, 3)))
+            for n in range(self.rng.choice((2, 2, 2, 3)))
         ]
         #: Incarnation of the node by attempt; filled by the oracle.
         self.incarnation_of: dict[tuple[int, int], int] = {}
@@ -90,11 +95,11 @@ class World:
         for worker in self.workers:
             worker.node_id = Node.objects.create(name=worker.name, created_at=NOW).pk
             worker.start()
-        for _ in range(self.rng.randint(2, 5)):
-            self.timeline.at(self.rng.uniform(0.0, TROUBLE_SECONDS * 0.8), self._submit)
+        for _ in range(self.rng.randint(2, 4)):
+            self.timeline.at(self.rng.uniform(0.0, self.trouble_seconds * 0.8), self._submit)
         for _ in range(self.rng.randint(1, 7)):
-            self.timeline.at(self.rng.uniform(0.1, TROUBLE_SECONDS), self.misfortunes.strike)
-        self.timeline.at(TROUBLE_SECONDS, self._heal)
+            self.timeline.at(self.rng.uniform(0.1, self.trouble_seconds), self.misfortunes.strike)
+        self.timeline.at(self.trouble_seconds, self._heal)
         while not self._is_at_rest():
             self.timeline.step()
             self.oracle.check()
@@ -103,7 +108,7 @@ class World:
     def _is_at_rest(self) -> bool:
         if not self._is_over:
             return False
-        if self.timeline.t > TROUBLE_SECONDS + REST_SECONDS:
+        if self.timeline.t > self.trouble_seconds + REST_SECONDS:
             return True
         return (
             not self.oracle.waiting()
@@ -138,7 +143,7 @@ class World:
         spec = TaskSpec(
             type="echo" if kind != "long" else "long",
             payload=f'"{key}"',
-            max_attempts=6 if kind in ("crashing", "poison") else rng.randint(1, 4),
+            max_attempts=_MAX_ATTEMPTS.get(kind) or rng.randint(1, 4),
             backoff_seconds=0.3,
             backoff_cap_seconds=1.0,
             timeout_seconds=rng.choice((None, 3.0)),
