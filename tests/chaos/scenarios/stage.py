@@ -20,6 +20,9 @@ from tests.chaos.nemesis import Fault, Nemesis
 from tests.chaos.rig import Rig
 
 ROOMY_SECONDS = 120.0
+#: Multiples of it, without their whole part, are spread evenly however few follow one another: so no node gets the long
+#: tasks alone.
+GOLDEN = 0.6180339887
 
 
 class Figure(NamedTuple):
@@ -77,7 +80,7 @@ class Stage:
         tasks = [
             {
                 "type": kind,
-                "payload": {"nonce": key, "ms": low + (high - low) * place / max(1, count - 1)}
+                "payload": {"nonce": key, "ms": low + (high - low) * (place * GOLDEN % 1.0)}
                 | ({"fails": fails} if fails else {}),
                 "idempotency_key": key,
                 "max_attempts": 8,
@@ -122,9 +125,11 @@ class Stage:
         except psycopg.Error:
             return 10**9
 
-    def running_on(self, node: str, count: int) -> bool:
-        """Whether the node's handlers have begun that many runs that have not ended."""
-        return sum(run.end is None for run in self.gather_runs() if run.node == node) >= count
+    def running_on(self, node: str, count: int, *, since: float = 0.0) -> bool:
+        """Whether the node's handlers have begun that many runs that have not ended. Those cut off by a kill never do:
+        ``since`` leaves out what began before.
+        """
+        return sum(run.end is None for run in self.gather_runs() if run.node == node and run.start >= since) >= count
 
     def gather_runs(self) -> list[evidence.Run]:
         """All executions so far."""
@@ -138,6 +143,7 @@ class Stage:
         """Let the roll-ups come after, then judge."""
         self.pass_time(2.0)
         found = self.gather()
+        evidence.save(found, self.rig.folder)
         return found, check(found)
 
 

@@ -8,6 +8,7 @@ from tests.chaos.scenarios.stage import Figure, Stage, at_least, at_most, next_s
 LIMIT_SECONDS = 4.0
 RESTART_LIMIT_SECONDS = 1.0
 KILLS = 6
+LENGTH_MS = (100.0, 6000.0)
 
 
 def run(stage: Stage) -> list[Figure]:
@@ -23,20 +24,23 @@ def run(stage: Stage) -> list[Figure]:
         started = min(moment for name, moment in starts if name == node and moment > at)
         restarts += [wait - (started - at) for wait in next_starts(found, node=node, at=at)]
     return [
-        at_least("samples, node stays away", 3 * len(away), len(waits)),
+        at_least("samples, node stays away", 2 * len(away), len(waits)),
         at_most("kill to next start, p50", LIMIT_SECONDS, percentile(waits, 0.5), " s"),
         at_most("kill to next start, p99", LIMIT_SECONDS, percentile(waits, 0.99), " s"),
-        at_least("samples, node restarts", 3 * len(back), len(restarts)),
+        at_least("samples, node restarts", 2 * len(back), len(restarts)),
         at_most("process start to next start, p99", RESTART_LIMIT_SECONDS, percentile(restarts, 0.99), " s"),
         *verdict_figures(verdict),
     ]
 
 
 def _kill(stage: Stage, number: int, *, down_seconds: float) -> tuple[str, float]:
-    """Fill the node's slots, kill it, wait until all has ended; (node, time of the kill)."""
+    """Fill all slots, kill the node in the middle of it, wait until all has ended; (node, time of the kill)."""
     node = stage.rig.nodes[number % len(stage.rig.nodes)]
-    stage.submit(stage.rig.slots * 3, ms=3000, timeout_seconds=30)
-    stage.until(lambda: stage.running_on(node, 2), seconds=10)
+    begun = now()
+    stage.submit(stage.rig.slots * len(stage.rig.nodes), ms=LENGTH_MS, timeout_seconds=30)
+    stage.until(lambda: stage.running_on(node, 1, since=begun), seconds=10)
+    # By then some slots of every node are free again: what is lost may wait for the detection, not for room.
+    stage.pass_time(LENGTH_MS[1] / 3000)
     at = now()
     stage.strike("kill_worker", node, down_seconds)
     stage.until_ended()

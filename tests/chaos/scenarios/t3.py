@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.rig import LEASE_SECONDS
-from tests.chaos.scenarios.stage import Figure, Stage, at_least, exactly, verdict_figures
+from tests.chaos.scenarios.stage import Figure, Stage, at_least, exactly, now, verdict_figures
 
 ROUNDS = 8
 
@@ -12,10 +12,11 @@ def run(stage: Stage) -> list[Figure]:
     """Freeze (even rounds) or cut the way to the dispatcher (odd rounds)."""
     for number in range(stage.times(ROUNDS)):
         node = stage.rig.nodes[number % len(stage.rig.nodes)]
+        begun = now()
         stage.submit(stage.rig.slots * 4, ms=(1500, 4000), timeout_seconds=30)
         # Only this node may run these: their next attempt is on it when the late result of the one before arrives.
         stage.submit(stage.rig.slots, ms=(1500, 3000), labels={"at": node}, timeout_seconds=30)
-        stage.until(lambda node=node: stage.running_on(node, 3), seconds=10)
+        stage.until(lambda node=node, begun=begun: stage.running_on(node, 3, since=begun), seconds=10)
         if number % 2:
             # Nothing gets out, and the poller gets nothing either: the results wait on the node.
             stage.strike("partition", node, 2 * LEASE_SECONDS, "blackhole")
