@@ -20,6 +20,7 @@ from pathlib import Path
 import django
 import hypothesis
 import pytest
+import pytest_django
 
 from tests.postgres_server import PostgresServer, new_database
 
@@ -135,6 +136,20 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} skipped itself, which this run forbids: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[None]:
+    """As pytest-django has it; at the end sessions of threads that tests have left behind do not keep the database."""
+    yield
+    if DATABASE == "postgres":
+        from django.db import connection
+
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture(autouse=True)
