@@ -34,9 +34,10 @@ test-postgres: $(DEV_STAMP) ## run all tests on a PostgreSQL started for them
 test-newest: ## run all tests on the newest Python from 3.12 on with the newest Django, if there is one
 	@if newest=$$(sh scripts/find_python.sh newest); then \
 		$(MAKE) --no-print-directory $(NEWEST_STAMP) NEWEST_PYTHON="$$newest" && \
-		echo "== SQLite, $$($(NEWEST)/bin/python -V)" && $(NEWEST)/bin/python $(PYTEST) --db=sqlite && \
-		echo "== PostgreSQL, $$($(NEWEST)/bin/python -V), without whole processes" && \
-		$(NEWEST)/bin/python $(PYTEST) --db=postgres -m 'not e2e'; \
+		echo "== SQLite, $$($(NEWEST)/bin/python -V), without the simulator" && \
+		$(NEWEST)/bin/python $(PYTEST) --db=sqlite --ignore=tests/simulation && \
+		echo "== PostgreSQL, $$($(NEWEST)/bin/python -V), without the simulator and whole processes" && \
+		$(NEWEST)/bin/python $(PYTEST) --db=postgres --ignore=tests/simulation -m 'not e2e'; \
 	else \
 		echo "== No Python 3.12 or newer found: the newest Django was not tested."; \
 	fi
