@@ -212,24 +212,25 @@ class QueueEdited(QueueEvent, frozen=True):
     kind: ClassVar[str] = "queue.edited"
 
 
-class CredentialIssued(Event, kw_only=True, frozen=True):
-    """A token was made. Never holds the token."""
+class CredentialEvent(Event, kw_only=True, frozen=True):
+    """Base of what happens to a token. Never holds the token."""
 
-    kind: ClassVar[str] = "credential.issued"
     #: Called otherwise in the feed: what has "credential" in its name is masked there.
     credential_kind: str = msgspec.field(name="sort", default="")
     prefix: str
     label: str = ""
 
 
-class CredentialRevoked(Event, kw_only=True, frozen=True):
+class CredentialIssued(CredentialEvent, frozen=True):
+    """A token was made."""
+
+    kind: ClassVar[str] = "credential.issued"
+
+
+class CredentialRevoked(CredentialEvent, frozen=True):
     """A token was taken back."""
 
     kind: ClassVar[str] = "credential.revoked"
-    #: Called otherwise in the feed: what has "credential" in its name is masked there.
-    credential_kind: str = msgspec.field(name="sort", default="")
-    prefix: str
-    label: str = ""
 
 
 class AccountEvent(Event, frozen=True):

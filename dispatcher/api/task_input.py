@@ -29,6 +29,7 @@ from dispatcher.api.validation import (
 from dispatcher.conf import MAX_ATTEMPTS, conf
 from dispatcher.lifecycle import TaskSpec
 from dispatcher.models.queue import DEFAULT_QUEUE
+from dispatcher.models.task_rules import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
 MAX_BACKOFF_SECONDS: Final = 7 * 86400.0
 MAX_KEY_CHARS: Final = 128
@@ -51,7 +52,7 @@ class TaskInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     type: TypeName
     payload: msgspec.Raw = _NULL
     queue: Annotated[str, Meta(min_length=1, max_length=100), NAME] = DEFAULT_QUEUE
-    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    priority: Annotated[int, Meta(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)] = 0
     #: Not before then; or ``delay_seconds`` from now.
     run_at: _Time | None = None
     delay_seconds: Annotated[float, Meta(ge=0, le=MAX_AHEAD_SECONDS)] | None = None

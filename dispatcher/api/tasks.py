@@ -16,6 +16,7 @@ from dispatcher import lifecycle, queries
 from dispatcher.api import json_guard, task_input
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
 from dispatcher.api.sight import asked_sight
+from dispatcher.api.validation import TASK_ID
 from dispatcher.api.views import ApiView, NoFields, answer, given_once, known_params, page_limit, whole_number
 from dispatcher.models import Task
 from dispatcher.models.lanes import lanes_by_id
@@ -39,7 +40,7 @@ _NO_SUCH_TASK: Final = "There is no such task."
 
 
 #: Checked by ``_task_ids``, which names every bad one.
-_TaskIdText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[1-9][0-9]{0,18}$"})]
+_TaskIdText = Annotated[str, TASK_ID]
 _TaskIdNumber = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1})]
 
 

@@ -43,6 +43,7 @@ MAX_AHEAD_SECONDS: Final = 3660 * 86400.0
 NAME: Final = msgspec.Meta(extra_json_schema={"pattern": r"^[\p{L}\p{N}_][\p{L}\p{N}_.:@+\-]*$"})
 TYPE_NAME: Final = msgspec.Meta(extra_json_schema={"pattern": r"^[\p{L}\p{N}_][\p{L}\p{N}_.:@+\-/]*$"})
 LINE: Final = msgspec.Meta(extra_json_schema={"pattern": r"^(?: |[^\p{C}\p{Z}])*$"})
+TASK_ID: Final = msgspec.Meta(extra_json_schema={"pattern": "^[1-9][0-9]{0,17}$"})
 
 _SIGNS: Final = "must be letters, digits and {signs}, and begin with a letter or digit"
 

@@ -165,9 +165,11 @@ def make_triggers(apps, schema_editor):
 
 
 def drop_triggers(apps, schema_editor):
+    is_postgres = schema_editor.connection.vendor == "postgresql"
     for name, table, _columns, _condition in TRIGGERS:
-        on = f" ON {table}" if schema_editor.connection.vendor == "postgresql" else ""
-        schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}{on}")
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if is_postgres else ""))
+    if is_postgres:
+        schema_editor.execute("DROP FUNCTION IF EXISTS dispatcher_refuse()")
 
 
 def mend(apps, schema_editor):

@@ -14,14 +14,13 @@ from dispatcher.states import ACTIVE, TERMINAL, WAITING, TaskState
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
 
 
-_active = Q(state__in=[state.value for state in sorted(ACTIVE)])
-_ENDED = [state.value for state in sorted(TERMINAL)]
-_waiting = Q(state__in=[state.value for state in sorted(WAITING)])
-_counted = F("attempt") - F("released")
-
-
 def _in(*states: TaskState) -> Q:
     return Q(state__in=[state.value for state in states]) if len(states) > 1 else Q(state=states[0].value)
+
+
+_active, _waiting = _in(*sorted(ACTIVE)), _in(*sorted(WAITING))
+_ENDED = [state.value for state in sorted(TERMINAL)]
+_counted = F("attempt") - F("released")
 
 
 TASK_RULES: list[BaseConstraint] = [

@@ -139,6 +139,18 @@ class TestHeartbeat:
         node.refresh_from_db()
         assert node.state == NodeState.ONLINE
 
+    def test_a_node_that_says_it_is_stopping_is_believed_and_so_is_one_that_goes_on(
+        self, node: Node, node_caller: Caller
+    ) -> None:
+        said = []
+        for is_draining in (False, True, True, False):
+            answer = node_caller.post(HEARTBEAT, {"boot_id": node.boot_id, "draining": is_draining})
+            assert answer.status == 200
+            node.refresh_from_db()
+            said.append(node.draining)
+        assert said == [False, True, True, False]
+        assert Change.objects.filter(kind="node.draining").count() == 1
+
     def test_an_unknown_start_has_to_register(self, node_caller: Caller) -> None:
         answer = node_caller.post(HEARTBEAT, {"boot_id": "other"})
         assert (answer.status, answer.json["type"]) == (409, "urn:taskdist:problem:register-first")

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.long_run import prepare, run
 
@@ -27,7 +27,9 @@ def main() -> int:
     seeds = range(options.first, options.first + options.seeds)
     done, broken = _simulate(seeds, processes=options.processes, keep_going=options.keep_going)
     if broken:
-        print(f"simulate: {len(broken)} of {done} histories broke a rule, first seed {min(broken)}")
+        first = min(broken)
+        print(f"simulate: {len(broken)} of {done} histories broke a rule, first seed {first};", end=" ")
+        print(f"once more: make simulate FIRST={first} SEEDS=1")
     else:
         print(f"simulate: {done} histories, every rule held ({time.monotonic() - began:.1f} s)")
     return int(bool(broken))
@@ -37,11 +39,12 @@ def _simulate(seeds: range, *, processes: int, keep_going: bool) -> tuple[int, d
     done, broken = 0, dict[int, str]()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=prepare) as pool:
-        batches = {pool.submit(run, seeds[at : at + BATCH]): at for at in range(0, len(seeds), BATCH)}
-        for batch in as_completed(batches):
-            done += len(seeds[batches[batch] : batches[batch] + BATCH])
-            for seed, why in batch.result().items():
-                broken[seed] = why
+        batches = [seeds[at : at + BATCH] for at in range(0, len(seeds), BATCH)]
+        # In the order of the seeds, so that the first to break a rule is the first there is.
+        for batch, found in zip(batches, pool.map(run, batches), strict=True):
+            done += len(batch)
+            broken |= found
+            for seed, why in found.items():
                 print(f"seed {seed}: {why}")
             if sys.stdout.isatty():
                 print(f"{done} of {len(seeds)} …", end="\r", flush=True)

@@ -71,7 +71,7 @@ def lease_null() -> AbstractContextManager[Any]:
     """A claim sets no deadline."""
     return _rewritten(
         "attempt_deadline = strftime('%Y-%m-%d %H:%M:%f', :now,",
-        "attempt_deadline = nullif('', '' || :now ||",
+        "attempt_deadline = strftime('%Y-%m-%d %H:%M:%f', NULL,",
         old_postgres="make_interval(secs =>",
         new_postgres="make_interval(secs => NULL::float8 +",
     )

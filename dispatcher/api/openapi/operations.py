@@ -14,6 +14,7 @@ import msgspec
 from dispatcher.api import node_intake, nodes, queue_routes, seed, tasks
 from dispatcher.api.openapi import answers, parameters
 from dispatcher.api.openapi.parameters import Parameter
+from dispatcher.api.openapi.schemas import schema_of
 from dispatcher.api.task_input import TaskInput
 from dispatcher.api.validation import LINE, NAME
 from dispatcher.api.views import NoFields
@@ -191,11 +192,11 @@ _ADDRESS: Final = {"pattern": r"^https?://[^/?#@%\s]+(?:/[^?#\s]*)?$"}
 _SLOTS: Final = {"minimum": 1, "maximum": node_intake.MAX_SLOTS}
 CONDITIONS: Final[dict[type, dict[str, dict[str, Any]]]] = {
     protocol.Register: {
-        "name": {"minLength": 1, "maxLength": 100, **(NAME.extra_json_schema or {})},
+        "name": schema_of(Annotated[str, msgspec.Meta(min_length=1, max_length=100), NAME]),
         "url": _ADDRESS,
-        "boot_id": {"minLength": 1, "maxLength": 64, **(LINE.extra_json_schema or {})},
+        "boot_id": schema_of(Annotated[str, msgspec.Meta(min_length=1, max_length=64), LINE]),
         "slots": _SLOTS,
-        "version": {"maxLength": 50, **(LINE.extra_json_schema or {})},
+        "version": schema_of(Annotated[str, msgspec.Meta(max_length=50), LINE]),
         "protocol": {"minimum": 1, "maximum": protocol.PROTOCOL_VERSION},
         "newest_protocol": {"minimum": 1, "maximum": node_intake.MAX_PROTOCOL},
     },

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import msgspec
+
+from dispatcher.api.openapi.schemas import schema_of
 from dispatcher.api.task_input import MAX_KEY_CHARS
-from dispatcher.api.validation import NAME
+from dispatcher.api.validation import NAME, TASK_ID
 from dispatcher.api.views import DEFAULT_LIMIT, MAX_LIMIT
 from dispatcher.states import TaskState
 
 Parameter = dict[str, Any]
 
-_TASK_ID: Final = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
+_TASK_ID: Final = schema_of(Annotated[str, TASK_ID])
+_NAME: Final = schema_of(Annotated[str, msgspec.Meta(max_length=100), NAME])
 _TIME: Final = {"type": "string", "format": "date-time"}
 _TEXT: Final = {"type": "string", "maxLength": 200}
 _MOST: Final = 50
@@ -24,8 +28,7 @@ def query(name: str, description: str, schema: dict[str, Any]) -> Parameter:
 
 def in_path(name: str) -> Parameter:
     """A part of an address: ``task_id``, or the name of a node or a queue."""
-    schema = _TASK_ID if name == "task_id" else {"type": "string", "maxLength": 100, **(NAME.extra_json_schema or {})}
-    return {"name": name, "in": "path", "required": True, "schema": schema}
+    return {"name": name, "in": "path", "required": True, "schema": _TASK_ID if name == "task_id" else _NAME}
 
 
 def _several(name: str, description: str, items: dict[str, Any]) -> Parameter:

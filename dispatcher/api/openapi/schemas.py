@@ -101,6 +101,11 @@ class Schemas:
         return schema | {"default": msgspec.json.decode(msgspec.json.encode(default))}
 
 
+def schema_of(kind: Any) -> dict[str, Any]:
+    """The schema of a type that needs no components: a text, a number, a list of such."""
+    return Schemas().of(kind)
+
+
 def _plain(kind: types.Type) -> dict[str, Any]:
     """The schema of a text, a number, a time, true or false, or null."""
     match kind:
