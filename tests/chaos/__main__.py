@@ -20,9 +20,10 @@ import psycopg
 
 from tests.architecture.sources import ROOT
 from tests.chaos import evidence, records, scenarios
-from tests.chaos.checker import Breach, Verdict, check
+from tests.chaos.checker import FOLLOWED_SECONDS, Breach, Verdict, check
 from tests.chaos.client import Client
 from tests.chaos.courier import Courier
+from tests.chaos.follower import Follower
 from tests.chaos.journal import Journal
 from tests.chaos.nemesis import Nemesis, plan
 from tests.chaos.rig import Rig
@@ -115,9 +116,9 @@ def torment(rig: Rig, *, seed: int, minutes: float, rest: float) -> Verdict:
         seed=seed,
     )
     nemesis = Nemesis(rig, plan(seed, seconds, nodes=rig.nodes, engines=rig.engines, postgres=rig.is_postgres))
-    courier = Courier(rig)
-    client.start()
-    courier.start()
+    courier, follower = Courier(rig), Follower(rig)
+    for witness in (client, courier, follower):
+        witness.start()
     seen = _Seen()
     try:
         say_at = time.monotonic() + SAY_EVERY_SECONDS
@@ -130,9 +131,11 @@ def torment(rig: Rig, *, seed: int, minutes: float, rest: float) -> Verdict:
         rig.heal()
         healed = time.monotonic()
         took = _await_rest(rig, client, healed, rest + PATIENCE_SECONDS)
+        # Over the last gap, which it waits for.
+        rig.wait_until(lambda: follower.position >= records.last_change(rig.database), seconds=FOLLOWED_SECONDS)
     finally:
-        client.stop()
-        courier.stop()
+        for witness in (client, courier, follower):
+            witness.stop()
     say("false reports: " + ", ".join(f"{answer} {number}" for answer, number in sorted(courier.answers.items())))
     return _judge(rig, client, seen, took, rest)
 

@@ -14,9 +14,12 @@ from typing import NamedTuple
 from tests.chaos.evidence import Evidence, Run, Step
 from tests.chaos.explaining import explanation
 from tests.chaos.records import CANCELLED, DISPATCHED, FAILED, SUCCEEDED, TERMINAL, TaskRow
+from tests.chaos.starving import starved
 
 #: How long after a node was suspected a decision made before may still commit its claim, in seconds.
 CLAIM_LAG_SECONDS = 2.0
+#: A follower of the feed is that far behind at the most: a gap is waited for, as a transaction may still fill it.
+FOLLOWED_SECONDS = 15.0
 #: Attempts that a node did not take or handed back, after which a task fails.
 MAX_RELEASED = 100
 _UNCOUNTED = frozenset({"released", "rejected"})
@@ -246,6 +249,26 @@ def _silent_nodes(case: _Case) -> Iterator[Breach]:
                     yield Breach("I10", row[0], f"given to {node} {late:.1f} s after it fell silent")
 
 
+def _feed(case: _Case) -> Iterator[Breach]:
+    """I17: who follows the feed is given every change once, in order, and soon."""
+    given, changes = case.evidence.followed, case.evidence.records.changes
+    if given is None or not changes:
+        return
+    for earlier, later in itertools.pairwise(given):
+        if later <= earlier:
+            yield Breach("I17", None, f"change {later} was given after {earlier}")
+    known, last = set(given), max(given, default=0)
+    for change in changes:
+        if change.id not in known and (change.id < last or change.at < changes[-1].at - FOLLOWED_SECONDS):
+            yield Breach("I17", None, f"change {change.id} ({change.kind}) was never given to who follows the feed")
+
+
+def _starved(case: _Case) -> Iterator[Breach]:
+    """I21: no task waits for long while a node has room for it."""
+    for task, what in starved(case.evidence, case.steps):
+        yield Breach("I21", task, what)
+
+
 def _undriven(case: _Case) -> Iterator[Breach]:
     """I11: whatever is open waits for something that will happen."""
     for task in sorted(case.evidence.undriven):
@@ -346,7 +369,8 @@ def _outcome(steps: list[Step], run: Run) -> str:
 
 PREDICATES = (
     _lost, _unexpected, _stuck, _results, _false_reports, _unchanging, _ends, _attempts, _overlaps, _slots,
-    _silent_nodes, _undriven, _cancelled, _leaks, _refused, _executions, _unexplained, _counters, _owners,
+    _silent_nodes, _feed, _starved, _undriven, _cancelled, _leaks, _refused, _executions, _unexplained, _counters,
+    _owners,
 )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class Step(NamedTuple):
     attempt: int
     node: str | None
     outcome: str
+    lane: int | None
 
 
 @dataclass
@@ -61,6 +62,8 @@ class Evidence:
     seen_ended: dict[int, tuple[int, int, str | None]] = field(default_factory=dict)
     #: Open tasks that were seen during the run with nothing that would ever happen to them.
     undriven: set[int] = field(default_factory=set)
+    #: Numbers of the changes that a follower of the feed was given, in that order; None: nobody followed.
+    followed: list[int] | None = None
     #: Where a secret of the run was found in the open.
     leaks: list[str] = field(default_factory=list)
 
@@ -80,9 +83,9 @@ class Evidence:
         for change in self.records.changes:
             if change.kind == "tasks.changed":
                 for row in change.body["rows"]:
-                    task, from_state, to_state, attempt, _lane, node, outcome = (*row, None, "", "")[:7]
+                    task, from_state, to_state, attempt, lane, node, outcome = (*row, None, "", "")[:7]
                     name = self.records.nodes.get(node) if node is not None else None
-                    step = Step(change.id, change.at, task, from_state, to_state, attempt, name, outcome or "")
+                    step = Step(change.id, change.at, task, from_state, to_state, attempt, name, outcome or "", lane)
                     found[task].append(step)
         return found
 
@@ -115,6 +118,7 @@ def load(folder: Path) -> Evidence:
         changes=[ChangeRow(*row) for row in facts["changes"]],
         nodes={int(number): name for number, name in facts["nodes"].items()},
         counted={int(state): count for state, count in facts["counted"].items()},
+        bound={int(lane): node for lane, node in facts.get("bound", {}).items()},
     )
     return gather(
         folder,
@@ -129,7 +133,9 @@ def load(folder: Path) -> Evidence:
 
 def gather(folder: Path, records: Records, **more: Any) -> Evidence:
     """The evidence of a run whose journals are in ``folder``."""
+    pages = folder / "follower.jsonl"
     return Evidence(
+        followed=[number for line in journal.read(pages) for number in line["ids"]] if pages.exists() else None,
         client=journal.read(folder / "client.jsonl"),
         runs=read_runs(folder),
         rig=journal.read(folder / "rig.jsonl"),

@@ -62,6 +62,8 @@ class Records:
     nodes: dict[int, str]
     #: state → tasks, as counted by the roll-ups for the dashboard (active states under RUNNING).
     counted: dict[int, int] = field(default_factory=dict)
+    #: Lanes of tasks that one node alone may run → that node.
+    bound: dict[int, str] = field(default_factory=dict)
 
 
 _TASKS = """
@@ -70,6 +72,7 @@ _TASKS = """
 _ATTEMPTS = "SELECT task_id, number, node_id, outcome, error FROM dispatcher_attempt"
 _CHANGES = "SELECT id, at, kind, body FROM dispatcher_change ORDER BY id"
 _COUNTS = "SELECT state, sum(count) FROM dispatcher_statecount GROUP BY state"
+_LANES = "SELECT id, labels FROM dispatcher_lane"
 #: I11: what an open task waits for is written in its row: a time, its place in a lane, or a node with a deadline.
 _UNDRIVEN = """
     SELECT id FROM dispatcher_task
@@ -91,6 +94,11 @@ def query(database: str, sql: str) -> list[tuple[Any, ...]]:
 def count_open(database: str) -> int:
     """Tasks that have not ended."""
     return int(query(database, _OPEN)[0][0])
+
+
+def last_change(database: str) -> int:
+    """The number of the newest change of the feed."""
+    return int(query(database, "SELECT coalesce(max(id), 0) FROM dispatcher_change")[0][0])
 
 
 def undriven(database: str) -> set[int]:
@@ -117,6 +125,7 @@ def read(database: str) -> Records:
         changes=[ChangeRow(row[0], _posix(row[1]), row[2], json.loads(row[3])) for row in query(database, _CHANGES)],
         nodes=nodes,
         counted={int(state): int(count) for state, count in query(database, _COUNTS)},
+        bound={row[0]: node for row in query(database, _LANES) if (node := json.loads(row[1]).get("at"))},
     )
 
 

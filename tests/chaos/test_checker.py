@@ -65,6 +65,7 @@ def truthful() -> Evidence:
             counted={4: 1, 6: 1},
         ),
         seen_ended={1: (4, 2, "d2")},
+        followed=list(range(1, len(STEPS) + 1)),
     )
 
 
@@ -213,6 +214,20 @@ def end_by_another_node(evidence: Evidence) -> None:
     steps(evidence, lambda rows: rows[3].__setitem__(5, 12))
 
 
+def leave_a_change_out(evidence: Evidence) -> None:
+    assert evidence.followed is not None
+    evidence.followed.remove(4)
+
+
+def give_a_change_late(evidence: Evidence) -> None:
+    evidence.followed = [1, 2, 3, 5, 4, 6, 7, 8, 9]
+
+
+def stop_the_feed(evidence: Evidence) -> None:
+    evidence.followed = [1, 2]
+    evidence.records.changes.append(ChangeRow(10, 200.0, "node.online", {"name": "w1"}))
+
+
 LIES = [
     ("I1", lose_the_row),
     ("I1", swap_the_content),
@@ -236,6 +251,9 @@ LIES = [
     ("I9", fill_more_than_the_slots),
     ("I10", give_to_a_silent_node),
     ("I11", leave_nothing_to_wait_for),
+    ("I17", leave_a_change_out),
+    ("I17", give_a_change_late),
+    ("I17", stop_the_feed),
     ("I20", show_a_secret),
     ("I12", start_what_was_cancelled),
     ("I12", finish_what_was_cancelled),
@@ -265,7 +283,7 @@ def test_a_lie_is_caught_and_its_task_named(invariant: str, lie: Callable[[Evide
     found = [breach for breach in verdict.breaches if breach.invariant == invariant]
     assert found, verdict.breaches
     assert not verdict.is_good
-    assert invariant in ("I18", "I20") or found[0].task is not None
+    assert invariant in ("I17", "I18", "I20") or found[0].task is not None
 
 
 @pytest.mark.parametrize(

@@ -153,8 +153,9 @@ class Engine(Process):
         """As the pusher does: one request at a time and node, with all that has gathered."""
         if node_id in self._busy or not self._waiting[node_id] or not self.world.has_database:
             return
-        node = Node.objects.get(pk=node_id)
-        tasks = [task for task in self._waiting.pop(node_id) if task.incarnation == node.incarnation]
+        claimed = self._waiting.pop(node_id)
+        node = pusher._node(self._channel(node_id), claimed)
+        tasks = [task for task in claimed if task.incarnation == node.incarnation]
         if not tasks:
             return
         self._busy.add(node_id)
@@ -165,6 +166,10 @@ class Engine(Process):
             lambda reply: self._concluded(node, tasks, body, Answer(reply[0], {}, reply[1])),
             lambda why: self._concluded(node, tasks, body, _FAILURES[why](why)),
         )
+
+    def _channel(self, node_id: int) -> pusher._Channel:
+        """The pusher's own, of which the row of the node that it keeps is used here."""
+        return self._pusher._channels.setdefault(node_id, pusher._Channel(node_id))
 
     def _ask(self, worker: Worker, handle: Any, done: Any, failed: Any) -> None:
         self.world.network.request(self, worker, handle, done=done, failed=failed, timeout=PUSH_TIMEOUT)
@@ -178,7 +183,7 @@ class Engine(Process):
         client: Any = _Settled(outcome)
         delivery = pusher._push(client, tasks, body, node)
         self._acks[node.pk] += delivery.safe
-        self._pusher._conclude(pusher._Channel(node.pk), node, delivery)
+        self._pusher._conclude(self._channel(node.pk), node, delivery)
         if delivery.is_unknown:
             self._poll_soon(node.pk)
         self._send(node.pk)
