@@ -67,4 +67,6 @@ def said_on(page: Page) -> str:
 
 def sticks_out(page: Page) -> int:
     """How far a page is wider than the window, in px; not above 0 if it is not."""
+    # A form's answer may be read before its style sheets have come.
+    page.wait_for_load_state("load")
     return int(page.evaluate(_WIDEST))

@@ -155,8 +155,12 @@ def test_what_survived_together_with_a_dead_guardian_is_ended_by_the_next_start(
     dispatcher: DispatcherDouble, tmp_path: Path, leaves: bool
 ) -> None:
     with NodeProcess(dispatcher, tmp_path / "state") as node:
-        _, grandchild = start_stubborn(node, tmp_path, leaves)
-        os.kill(guardian_of(node), signal.SIGKILL)
+        child, grandchild = start_stubborn(node, tmp_path, leaves)
+        guardian = guardian_of(node)
+        # Held still, the node replaces neither; and a child that outlived it by a moment would end its own session.
+        node.process.send_signal(signal.SIGSTOP)
+        for pid in (guardian, child):
+            os.kill(pid, signal.SIGKILL)
         node.kill()
     assert is_running(grandchild)
     with NodeProcess(dispatcher, tmp_path / "state") as node:
