@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, due, duration, elapsed, icon, word
 
@@ -142,7 +143,8 @@ def obstacles(row: Any, now: datetime) -> str:
 def nodes_more(value: Any, now: datetime) -> str:
     """How many nodes are not named."""
     del now
-    return _("and %d more nodes") % (value or 0)
+    number = value or 0
+    return ngettext("and one more node", "and %(n)d more nodes", number) % {"n": number}
 
 
 def tries(row: Any, now: datetime) -> str:

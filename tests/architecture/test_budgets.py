@@ -28,7 +28,9 @@ def banned_part(path: Path) -> str | None:
 
 
 def test_files_fit_the_budget() -> None:
-    files = [*python_files(*PACKAGES, *ALSO_OURS), *script_files()]
+    # A table of words is as long as the dashboard is talkative.
+    scripts = [path for path in script_files() if path.parent.name != "words"]
+    files = [*python_files(*PACKAGES, *ALSO_OURS), *scripts]
     lengths = {name(path): len(path.read_text().splitlines()) for path in files}
     assert {path: lines for path, lines in lengths.items() if lines > MAX_FILE_LINES} == {}
 
