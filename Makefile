@@ -2,10 +2,11 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-newest check fix docs lock fuzz bench chaos simulate clean
+.PHONY: help run test test-sqlite test-postgres test-newest check check-scripts fix docs types lock fuzz bench chaos simulate clean
 
 VENV := .venv
 NEWEST := .venv-newest
+NODE_MODULES := node_modules
 PIP_OPTIONS := --quiet --disable-pip-version-check --require-hashes
 PYTEST := -m pytest -n 2 --dist loadgroup -q $(ARGS)
 
@@ -13,6 +14,7 @@ PYTEST := -m pytest -n 2 --dist loadgroup -q $(ARGS)
 RUN_STAMP := $(VENV)/run.stamp
 DEV_STAMP := $(VENV)/dev.stamp
 NEWEST_STAMP := $(NEWEST)/dev.stamp
+NODE_STAMP := $(NODE_MODULES)/made.stamp
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,12 +51,31 @@ check: $(DEV_STAMP) ## check format, lint, types, import directions, migrations 
 	@echo "== imports"; $(VENV)/bin/lint-imports --no-cache
 	@echo "== migrations"; TASKDIST_SECRET_KEY=unused $(VENV)/bin/python manage.py makemigrations --check --dry-run
 	@echo "== settings"; TASKDIST_SECRET_KEY=unused $(VENV)/bin/python manage.py check --fail-level WARNING
+	@$(MAKE) --no-print-directory check-scripts
+
+check-scripts: $(DEV_STAMP) ## check the scripts of the pages: their generated types, and with Node.js their types and tests
+	@echo "== generated types"; $(VENV)/bin/python scripts/write_types.py --check
+	@if ! sh scripts/find_node.sh; then \
+		echo "== scripts: left out, there is no Node.js 20 or newer with npm here"; \
+	else \
+		echo "== tests of scripts" && sh scripts/test_scripts.sh && \
+		if $(MAKE) --silent --no-print-directory $(NODE_STAMP); then \
+			echo "== types of scripts" && $(NODE_MODULES)/.bin/tsc --project tsconfig.json; \
+		elif [ -n "$$CI" ]; then \
+			echo "== types of scripts: the compiler could not be installed" && exit 1; \
+		else \
+			echo "== types of scripts: left out, the compiler could not be installed (is there a network?)"; \
+		fi; \
+	fi
 
 fix: $(DEV_STAMP) ## format the code and repair what the linter can
 	@$(VENV)/bin/python -m ruff check --fix --quiet . ; $(VENV)/bin/python -m ruff format .
 
 docs: $(DEV_STAMP) ## write the pages that are made from the code
 	@$(VENV)/bin/python scripts/write_settings_page.py
+
+types: $(DEV_STAMP) ## write the types of scripts that are made from the Python classes
+	@$(VENV)/bin/python scripts/write_types.py
 
 lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with hashes
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
@@ -63,6 +84,9 @@ lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with h
 		$(VENV)/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra demo $$more \
 			--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/$$lock.lock || exit 1; \
 	done
+	@if sh scripts/find_node.sh; then \
+		npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --silent; \
+	fi
 
 fuzz: $(DEV_STAMP) ## let 20,000 mutated requests and 5,000 of schemathesis loose on both databases: COUNT=20000 SEED=1
 	@$(VENV)/bin/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
@@ -79,7 +103,7 @@ simulate: $(DEV_STAMP) ## play many histories of a simulated installation: SEEDS
 	@$(VENV)/bin/python -m tests.simulation --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0) $(ARGS)
 
 clean: ## delete environments and caches; var/ stays
-	@rm -rf $(VENV) $(NEWEST) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(NEWEST) $(NODE_MODULES) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- Environments ---------------------------------------------------------------------------------
@@ -110,4 +134,10 @@ $(NEWEST_STAMP): requirements/dev.lock
 	@echo "Making $(NEWEST) with $(NEWEST_PYTHON) …"
 	@"$(NEWEST_PYTHON)" -m venv --clear $(NEWEST)
 	@$(NEWEST)/bin/python -m pip install $(PIP_OPTIONS) -r $<
+	@touch $@
+
+# The compiler that checks the scripts' types. The product neither needs nor contains it.
+$(NODE_STAMP): package-lock.json
+	@echo "Installing what the scripts are checked with …"
+	@npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@

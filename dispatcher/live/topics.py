@@ -15,6 +15,7 @@ from dispatcher.live.messages import ErrorCode, TasksParams
 from dispatcher.live.news import News
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.models.task import parse_task_id
+from dispatcher.queries import shapes
 from dispatcher.queries.counts import LiveCounts
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.tasks_document import MAX_NEW, Screen, count_new, lane_counts, tasks_document
@@ -47,6 +48,9 @@ class Topic(ABC):
     News that are ``lost`` make ``read`` look at everything again.
     """
 
+    #: What subscribers call it, and the shape of its document: types of the scripts are made from these.
+    pattern: ClassVar[str] = ""
+    shape: ClassVar[type | None] = None
     #: Members that are lists of rows, and the key of their rows.
     lists: ClassVar[Mapping[str, str]] = {}
     #: Read again after so many seconds even without news: heartbeats and the clock make none.
@@ -74,6 +78,8 @@ class Topic(ABC):
 class OverviewTopic(Topic):
     """``overview``"""
 
+    pattern: ClassVar = "overview"
+    shape: ClassVar = shapes.Overview
     lists: ClassVar = {"series": "minute", "nodes": "name", "queues": "name"}
 
     def read(self, reads: PassReads) -> Document:
@@ -83,6 +89,8 @@ class OverviewTopic(Topic):
 class NodesTopic(Topic):
     """``nodes``"""
 
+    pattern: ClassVar = "nodes"
+    shape: ClassVar = shapes.NodesDocument
     lists: ClassVar = {"nodes": "name"}
 
     def read(self, reads: PassReads) -> Document:
@@ -92,6 +100,8 @@ class NodesTopic(Topic):
 class QueuesTopic(Topic):
     """``queues``"""
 
+    pattern: ClassVar = "queues"
+    shape: ClassVar = shapes.QueuesDocument
     lists: ClassVar = {"queues": "name"}
 
     def read(self, reads: PassReads) -> Document:
@@ -101,6 +111,8 @@ class QueuesTopic(Topic):
 class NodeTopic(Topic):
     """``node:<name>``"""
 
+    pattern: ClassVar = "node:<name>"
+    shape: ClassVar = shapes.NodeDetail
     lists: ClassVar = {"tasks": "id"}
 
     def __init__(self, name: str, node: str) -> None:
@@ -114,6 +126,8 @@ class NodeTopic(Topic):
 class TaskTopic(Topic):
     """``task:<id>``"""
 
+    pattern: ClassVar = "task:<id>"
+    shape: ClassVar = shapes.TaskDocument
     lists: ClassVar = {"attempts": "id", "logs": "id"}
     #: Retries of the task make no news of the task itself.
     max_age: ClassVar = 5.0
@@ -137,6 +151,8 @@ class TaskTopic(Topic):
 class TasksTopic(Topic):
     """``tasks``: reads only what the news are about, and all of it from time to time."""
 
+    pattern: ClassVar = "tasks"
+    shape: ClassVar = shapes.TasksDocument
     lists: ClassVar = {"rows": "id"}
     max_age: ClassVar = 10.0
     wants_details: ClassVar = True

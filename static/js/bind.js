@@ -20,7 +20,7 @@ const FLAGS = new Set(["hidden", "disabled", "checked", "open"]);
 
 /** @type {WeakMap<Element, Binding[]>} */
 const compiled = new WeakMap();
-/** Filled elements that show ages, with their rows. @type {Map<Element, any>} */
+/** Filled elements that show ages, with their rows. @type {Map<Element, unknown>} */
 const ticking = new Map();
 
 /**
@@ -69,10 +69,11 @@ function bindingsOf(root) {
 
 /**
  * @param {Binding} binding
- * @param {any} row
+ * @param {unknown} row
  * @param {number} now
  */
 function valueOf(binding, row, now) {
+  /** @type {any} What a path leads to, which is known only here. */
   let value = row;
   for (const step of binding.path) value = value === null || value === undefined ? undefined : value[step];
   if (binding.isNegated) return !value || isEmpty(value);
@@ -105,7 +106,7 @@ function write(binding, value) {
 /**
  * Fill `root` from `row`.
  * @param {Element} root
- * @param {any} row
+ * @param {unknown} row
  */
 export function bind(root, row) {
   const now = serverNow();

@@ -4,19 +4,20 @@
 
 import { bind } from "./bind.js";
 
+/** @template [R=any] the shape of a row */
 export class RowList {
   #container;
   #template;
   #keyOf;
   #filled;
-  /** @type {any[]} */
+  /** @type {R[]} */
   #rows = [];
   #waits = false;
 
   /**
    * @param {HTMLElement} container Its children carry data-key; its data-list names the `<template>` of a row.
-   * @param {(row: any) => string} keyOf
-   * @param {(element: HTMLElement, row: any) => void} [filled] called after a row was filled
+   * @param {(row: R) => string} keyOf
+   * @param {(element: HTMLElement, row: R) => void} [filled] called after a row was filled
    */
   constructor(container, keyOf, filled = () => {}) {
     this.#container = container;
@@ -30,7 +31,7 @@ export class RowList {
 
   /**
    * Show `rows` in their order.
-   * @param {any[]} rows
+   * @param {R[]} rows
    */
   show(rows) {
     this.#rows = rows;
@@ -57,7 +58,7 @@ export class RowList {
 
   /**
    * @param {HTMLElement} element
-   * @param {any} row
+   * @param {R} row
    */
   #fill(element, row) {
     bind(element, row);
@@ -65,7 +66,7 @@ export class RowList {
   }
 
   /**
-   * @param {any[]} rows
+   * @param {R[]} rows
    * @param {Map<string, HTMLElement>} present
    */
   #arrange(rows, present) {
@@ -82,7 +83,7 @@ export class RowList {
     for (const element of present.values()) element.remove();
   }
 
-  /** @param {any} row */
+  /** @param {R} row */
   #made(row) {
     const copy = /** @type {DocumentFragment} */ (this.#template.content.cloneNode(true));
     const element = /** @type {HTMLElement} */ (copy.firstElementChild);

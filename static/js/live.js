@@ -17,11 +17,13 @@ const SIGNED_OUT = 4401;
 const REFUSED = new Set([4400, 1003, 1009]);
 
 /**
+ * @import { DeltaFrame, DocumentOf, ErrorFrame, Frame, GoneFrame, Message, Pong, SnapshotFrame, TasksParams, Topic, Welcome } from "./types.d.ts"
+ *
  * @typedef {"connecting" | "reconnecting" | "live" | "paused" | "polling" | "stale"} Status
  * @typedef {object} Subscription
  * @property {string} topic
- * @property {Record<string, any> | undefined} params
- * @property {(document: any, frame: any) => void} shown
+ * @property {TasksParams | undefined} params
+ * @property {(document: never) => void} shown takes the document of the topic
  * @property {(code: string) => void} lost
  * @property {import("./store.js").Known | null} known
  * @property {boolean} isAsked A snapshot is on its way.
@@ -56,9 +58,10 @@ class Live extends EventTarget {
 
   /**
    * Follow a topic.
-   * @param {string} topic
-   * @param {(document: any, frame: any) => void} shown called with the new document and the frame that made it
-   * @param {{params?: Record<string, any>, lost?: (code: string) => void}} [options]
+   * @template {Topic} T
+   * @param {T} topic
+   * @param {(document: DocumentOf<T>) => void} shown called with every new document
+   * @param {{params?: TasksParams, lost?: (code: string) => void}} [options]
    */
   subscribe(topic, shown, { params, lost = () => {} } = {}) {
     const subscription = { topic, params, shown, lost, known: null, isAsked: false };
@@ -145,7 +148,7 @@ class Live extends EventTarget {
     location.assign(`/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
 
-  /** @param {any} message */
+  /** @param {Message} message */
   #send(message) {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
@@ -166,7 +169,7 @@ class Live extends EventTarget {
     return !document.hidden && !this.#isPaused;
   }
 
-  /** @param {any} frame */
+  /** @param {Frame} frame */
   #received(frame) {
     this.heardAt = serverNow();
     this.#aliveAt = performance.now();
@@ -177,7 +180,7 @@ class Live extends EventTarget {
     this.#report();
   }
 
-  /** @param {any} frame */
+  /** @param {Welcome} frame */
   #welcomed(frame) {
     this.#failures = 0;
     this.#isPolled = false;
@@ -195,13 +198,13 @@ class Live extends EventTarget {
     this.#send({ type: "ping", t: this.#pingedAt });
   }
 
-  /** @param {any} frame */
+  /** @param {Pong} frame */
   #ponged(frame) {
     this.delayMs = performance.now() - frame.t;
     setServerTime(frame.server_time, this.delayMs / 2);
   }
 
-  /** @param {any} frame */
+  /** @param {SnapshotFrame | DeltaFrame} frame */
   #framed(frame) {
     this.#frames += 1;
     if (this.#frames - this.#acknowledged >= ACK_FRAMES) this.#acknowledge();
@@ -210,11 +213,11 @@ class Live extends EventTarget {
     if (!subscription) return;
     if (frame.type === "snapshot") {
       subscription.isAsked = false;
-      this.#show(subscription, fromSnapshot(frame), frame);
+      this.#show(subscription, fromSnapshot(frame));
     } else if (!subscription.isAsked) {
       const known = afterDelta(subscription.known, frame);
       if (known === "gap") this.#ask(subscription);
-      else if (known !== "old") this.#show(subscription, known, frame);
+      else if (known !== "old") this.#show(subscription, known);
     }
   }
 
@@ -228,14 +231,13 @@ class Live extends EventTarget {
   /**
    * @param {Subscription} subscription
    * @param {import("./store.js").Known} known
-   * @param {any} frame
    */
-  #show(subscription, known, frame) {
+  #show(subscription, known) {
     subscription.known = known;
-    subscription.shown(known.document, frame);
+    subscription.shown(/** @type {never} */ (known.document));
   }
 
-  /** @param {any} frame */
+  /** @param {GoneFrame | Pick<ErrorFrame, "type" | "topic" | "code">} frame */
   #lost(frame) {
     const subscription = this.#topics.get(frame.topic);
     if (!subscription) return;
@@ -273,7 +275,7 @@ class Live extends EventTarget {
         setServerTime(frame.server_time);
         this.heardAt = serverNow();
         this.#isPolled = true;
-        this.#show(subscription, fromSnapshot(frame), frame);
+        this.#show(subscription, fromSnapshot(frame));
       } catch {
         this.#isPolled = false;
       }

@@ -1,9 +1,15 @@
 // @ts-check
 // Documents of live topics: how a delta becomes a new document. Pure, and the same rules as docs/live_protocol.md.
 
+/** @import { DeltaFrame, RowChanges } from "./types.d.ts" */
+
+/** @typedef {Record<string, any>} Row of whatever list; which members it has is the business of who shows it */
+
 /**
+ * What is known of a topic.
+ * @template [D=unknown]
  * @typedef {object} Known
- * @property {any} document
+ * @property {D} document
  * @property {string} epoch
  * @property {number} seq
  */
@@ -24,10 +30,10 @@ function byText(a, b) {
   return left.length - right.length;
 }
 
-/** @param {any} row */
+/** @param {Row} row */
 const attemptPlace = (row) => (row.id === "current" ? Infinity : row.number);
 
-/** @type {Record<string, (a: any, b: any) => number>} */
+/** @type {Record<string, (a: Row, b: Row) => number>} */
 const ORDERS = {
   series: (a, b) => byText(a.minute, b.minute),
   nodes: (a, b) => byText(a.name, b.name),
@@ -39,12 +45,12 @@ const ORDERS = {
 };
 
 /**
- * @param {any[]} rows
- * @param {{key: string, upsert?: any[], remove?: string[]}} change
+ * @param {Row[]} rows
+ * @param {RowChanges} change
  * @param {string} list
  */
 function changed(rows, change, list) {
-  const { key, upsert = [], remove = [] } = change;
+  const { key, upsert, remove } = change;
   const byKey = new Map(rows.map((row) => [row[key], row]));
   for (const gone of remove) byKey.delete(gone);
   for (const row of upsert) byKey.set(row[key], row);
@@ -55,7 +61,7 @@ function changed(rows, change, list) {
 
 /**
  * What is known after a snapshot.
- * @param {any} frame
+ * @param {{data: unknown, epoch?: string, seq?: number}} frame without epoch and seq if it did not come by a websocket
  * @returns {Known}
  */
 export const fromSnapshot = (frame) => ({ document: frame.data, epoch: frame.epoch ?? "", seq: frame.seq ?? -1 });
@@ -63,16 +69,18 @@ export const fromSnapshot = (frame) => ({ document: frame.data, epoch: frame.epo
 /**
  * What is known after a delta; "gap" if a snapshot is needed, "old" if it says nothing new.
  * @param {Known | null} known
- * @param {any} delta
+ * @param {DeltaFrame} delta
  * @returns {Known | "gap" | "old"}
  */
 export function afterDelta(known, delta) {
   if (!known || known.epoch !== delta.epoch) return "gap";
   if (delta.seq <= known.seq) return "old";
   if (delta.from !== known.seq) return "gap";
-  const document = { ...known.document, ...delta.data };
+  const before = /** @type {Record<string, any>} */ (known.document);
+  /** @type {Record<string, unknown>} */
+  const document = { ...before, ...delta.data };
   for (const [list, change] of Object.entries(delta.rows ?? {})) {
-    document[list] = changed(known.document[list] ?? [], change, list);
+    document[list] = changed(before[list] ?? [], change, list);
   }
   return { document, epoch: delta.epoch, seq: delta.seq };
 }

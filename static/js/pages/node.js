@@ -6,12 +6,14 @@ import { live } from "../live.js";
 import { rowCursor } from "../row_cursor.js";
 import { steerNode } from "../steering.js";
 
+/** @import { NodeDetail } from "../types.d.ts" */
+
 const root = byId("node");
 const name = root.dataset.name ?? "";
 const running = new RowList(byId("running-rows"), (row) => row.id);
 const failed = new RowList(byId("failed-rows"), (row) => row.id);
 
-/** @param {any} node */
+/** @param {NodeDetail} node */
 function show(node) {
   bind(root, node);
   running.show(node.tasks);

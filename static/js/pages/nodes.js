@@ -10,12 +10,14 @@ import { steerNode, steerRows } from "../steering.js";
 import { t } from "../strings.js";
 import { toast } from "../toast.js";
 
+/** @import { NodesDocument } from "../types.d.ts" */
+
 const TOKEN_HOURS = 24;
 
 const rows = byId("node-rows");
 const list = new RowList(rows, (row) => row.name);
 
-/** @param {any} pool */
+/** @param {NodesDocument} pool */
 function show(pool) {
   bind(byId("nodes-summary"), pool);
   list.show(pool.nodes);

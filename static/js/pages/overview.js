@@ -9,15 +9,19 @@ import { format } from "../row_format.js";
 import { t } from "../strings.js";
 import { announce } from "../toast.js";
 
+/** @import { Overview, SeriesPoint } from "../types.d.ts" */
+
 const MAX_QUEUES = 6;
 const QUEUE_COLOURS = ["--running", "--retrying", "--succeeded", "--scheduled", "--dead", "--queued"];
 const QUEUE_DASHES = [undefined, [8, 4], [2, 3], [12, 4, 2, 4], [5, 3], [1, 4]];
 
-/** @param {string} name @param {any[]} points */
+/** @typedef {Exclude<keyof SeriesPoint, "minute" | "depth">} Column */
+
+/** @param {Column} name @param {SeriesPoint[]} points */
 const column = (name, points) => points.map((point) => point[name]);
 
-/** @param {string} kind "wait" or "run" @param {string} ink */
-const percentiles = (kind, ink) => (/** @type {any[]} */ points) => [
+/** @param {"wait" | "run"} kind @param {string} ink */
+const percentiles = (kind, ink) => (/** @type {SeriesPoint[]} */ points) => [
   { name: "p50", colour: ink, values: column(`${kind}_p50`, points) },
   { name: "p95", colour: "--retrying", dash: [8, 4], values: column(`${kind}_p95`, points) },
   { name: "p99", colour: "--failed", dash: [2, 3], values: column(`${kind}_p99`, points) },
@@ -30,7 +34,7 @@ const mark = (ms) => (ms < 60_000 ? duration(ms) : span(ms / 1000));
 /** @param {number} n */
 const count = (n) => format("compact", n, 0);
 
-/** @param {any[]} points The queues that had most waiting tasks, by name. */
+/** @param {SeriesPoint[]} points The queues that had most waiting tasks, by name. */
 function depths(points) {
   /** @type {Map<string, number>} */
   const highest = new Map();
@@ -80,12 +84,12 @@ const summary = byId("overview");
 const nodes = new RowList(byId("node-lines"), (row) => row.name);
 const failures = new RowList(byId("failure-lines"), (row) => format("failure_key", row, 0));
 
-/** @type {any} */
+/** @type {SeriesPoint[] | null} */
 let shownSeries = null;
 /** @type {{succeeded: number, failed: number} | null} */
 let announced = null;
 
-/** @param {any} document */
+/** @param {Overview} document */
 function tell({ counts }) {
   if (announced && counts.succeeded > announced.succeeded) {
     const failed = counts.failed - announced.failed;
@@ -94,7 +98,7 @@ function tell({ counts }) {
   announced = { succeeded: counts.succeeded, failed: counts.failed };
 }
 
-/** @param {any} overview */
+/** @param {Overview} overview */
 function show(overview) {
   bind(summary, overview);
   nodes.show(overview.nodes);

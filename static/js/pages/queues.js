@@ -5,10 +5,12 @@ import { live } from "../live.js";
 import { rowCursor } from "../row_cursor.js";
 import { steerQueue, steerRows } from "../steering.js";
 
+/** @import { QueuesDocument } from "../types.d.ts" */
+
 const rows = byId("queue-rows");
 const list = new RowList(rows, (row) => row.name);
 
-/** @param {any} all */
+/** @param {QueuesDocument} all */
 function show(all) {
   list.show(all.queues);
   byId("queue-table").hidden = !all.queues.length;

@@ -9,6 +9,8 @@ import { makeTabs } from "../tabs.js";
 import { curl, jsonError, skeleton, taskCount, taskOf } from "../task_form.js";
 import { toast } from "../toast.js";
 
+/** @import { TypeRow } from "../types.d.ts" */
+
 const MEMORY = "taskdist-payload:";
 const INDENT = "  ";
 
@@ -19,7 +21,7 @@ const payloadField = /** @type {HTMLTextAreaElement} */ (byId("s-payload"));
 const jsonField = /** @type {HTMLTextAreaElement} */ (byId("s-json"));
 const mayOperate = "operator" in document.body.dataset;
 
-/** @type {any[]} */
+/** @type {TypeRow[]} */
 const types = JSON.parse(byId("types-data").textContent || "[]");
 let mode = "mode-form";
 /** The same while the form stays as it is: pressing twice makes one task. */

@@ -15,6 +15,8 @@ import { makeTabs } from "../tabs.js";
 import { drawTimeline } from "../timeline.js";
 import { announce, toast } from "../toast.js";
 
+/** @import { AttemptRow, ErrorDetail, TaskDocument } from "../types.d.ts" */
+
 const root = byId("task");
 const id = root.dataset.id ?? "";
 const timeline = byId("timeline");
@@ -22,9 +24,9 @@ const attempts = new RowList(byId("attempt-rows"), (row) => row.id);
 const obstacles = new RowList(byId("obstacle-rows"), (row) => row.name);
 const logs = new LogView(byId("log-lines"), byId("log-follow"), /** @type {HTMLSelectElement} */ (byId("log-level")));
 
-/** @type {any} */
+/** @type {TaskDocument | null} */
 let task = null;
-/** @type {any[]} */
+/** @type {AttemptRow[]} */
 let drawn = JSON.parse(byId("attempts-data").textContent || "[]");
 let saidState = "";
 
@@ -42,7 +44,7 @@ everySecond(() => {
   if (drawn.some(({ outcome }) => outcome === "running" || outcome === "dispatched")) draw();
 });
 
-/** @param {any} next */
+/** @param {TaskDocument} next */
 function showResult(next) {
   byId("sanitized").hidden = !next.sanitized;
   if (next.result === task?.result && next.truncated === task?.truncated) return;
@@ -52,7 +54,7 @@ function showResult(next) {
   showJson(byId("result-code"), next.result ?? "");
 }
 
-/** @param {any} failure */
+/** @param {ErrorDetail | null} failure */
 function showFailure(failure) {
   byId("no-error").hidden = Boolean(failure);
   byId("error-box").hidden = !failure;
@@ -63,13 +65,13 @@ function showFailure(failure) {
   /** @type {HTMLElement} */ (byId("error-traceback").parentElement).hidden = !failure?.traceback;
 }
 
-/** @param {any} next */
+/** @param {TaskDocument} next */
 function showRelated(next) {
   const { retry_of: origin, retries } = next;
   byId("no-related").hidden = Boolean(origin || retries.length);
   byId("retries-box").hidden = !retries.length;
   byId("retries").replaceChildren(
-    ...retries.map((/** @type {string} */ retry) =>
+    ...retries.map((retry) =>
       make("li", { class: "chip" }, make("a", { href: format("task_url", retry, 0) }, `#${retry}`)),
     ),
   );
@@ -77,14 +79,14 @@ function showRelated(next) {
   byId("related-count").textContent = related ? String(related) : "";
 }
 
-/** @param {any} next */
+/** @param {TaskDocument} next */
 function tell(next) {
   const state = format("task_state", next, serverNow());
   if (saidState && state !== saidState) announce(`${t("task.announced", { id })} ${format("word", state, 0)}`);
   saidState = state;
 }
 
-/** @param {any} next */
+/** @param {TaskDocument} next */
 function show(next) {
   bind(root, next);
   attempts.show(next.attempts);
@@ -106,7 +108,7 @@ function show(next) {
   task = next;
 }
 
-/** What a reader most likely came for. @param {any} next */
+/** What a reader most likely came for. @param {TaskDocument} next */
 function openFirst(next) {
   if (next.state === "failed") openTab("error");
   else if (next.state === "succeeded") openTab("result");

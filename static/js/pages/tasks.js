@@ -11,6 +11,8 @@ import { cancelTask, retryTask } from "../steering.js";
 import { t } from "../strings.js";
 import { toast } from "../toast.js";
 
+/** @import { Counts, TasksDocument } from "../types.d.ts" */
+
 const ENDED = new Set(["succeeded", "failed", "cancelled", "expired"]);
 const ACTIVE = new Set(["dispatched", "running"]);
 const RELOAD_MS = 1_500;
@@ -148,7 +150,7 @@ async function reload() {
   }
 }
 
-/** @param {any} list */
+/** @param {TasksDocument} list */
 function showNew(list) {
   const pill = byId("new-pill");
   const isFirstPage = !byId("pager").dataset.after;
@@ -163,19 +165,19 @@ function showNew(list) {
   }
 }
 
-/** @param {Record<string, number> | null} counts */
+/** @param {Counts | null} counts */
 function showCounts(counts) {
   if (!counts) return;
   for (const badge of document.querySelectorAll("[data-states]")) {
     const states = (badge.getAttribute("data-states") ?? "").split(",");
-    badge.textContent = format("compact", states.reduce((sum, state) => sum + (counts[state] ?? 0), 0), 0);
+    badge.textContent = format("compact", states.reduce((sum, state) => sum + (counts[/** @type {keyof Counts} */ (state)] ?? 0), 0), 0);
   }
 }
 
-/** @type {any} */
+/** @type {TasksDocument | null} */
 let shown = null;
 
-/** @param {any} list */
+/** @param {TasksDocument} list */
 function show(list) {
   shown = list;
   const byKey = new Map(rows().map((row) => [row.dataset.key, row]));

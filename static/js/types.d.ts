@@ -1,0 +1,822 @@
+// Written by `make types` from dispatcher/queries/shapes, dispatcher/live and dispatcher/events.py: do not edit.
+
+/** ISO 8601 in UTC. */
+export type Time = string;
+
+/** One attempt in the timeline of a task, oldest first. */
+export interface AttemptRow {
+  /** Unique within the task; "current" for the attempt that lives on the task itself. */
+  id: string;
+  number: number;
+  node: string | null;
+  /** An attempt outcome, "succeeded", "dispatched" or "running". */
+  outcome: string;
+  queued_at: Time | null;
+  dispatched_at: Time | null;
+  started_at: Time | null;
+  ended_at: Time | null;
+  error: ErrorDetail | null;
+}
+
+/** A page of the audit trail, newest first. */
+export interface AuditPage {
+  rows: AuditRow[];
+  next: string | null;
+}
+
+/** What someone did. */
+export interface AuditRow {
+  id: string;
+  at: Time;
+  kind: string;
+  actor: string;
+  /** The event's fields, lists of tasks cut to the first 20. */
+  facts: Record<string, unknown>;
+}
+
+/** Tasks per state. */
+export interface Counts {
+  scheduled: number;
+  queued: number;
+  dispatched: number;
+  running: number;
+  succeeded: number;
+  failed: number;
+  cancelled: number;
+  expired: number;
+}
+
+/** A failure in full, as far as its size allowed. */
+export interface ErrorDetail {
+  type: string;
+  message: string;
+  traceback: string;
+}
+
+/** Failed tasks of the last hour with the same task type and error, out of the newest 200 failed tasks. */
+export interface FailureGroup {
+  type: string;
+  error: string;
+  count: number;
+  last_task: string;
+  last_at: Time;
+}
+
+/** One log line of a task. */
+export interface LogLine {
+  /** "<attempt>.<n>" */
+  id: string;
+  attempt: number;
+  /** Counts from 1 within the attempt. */
+  n: number;
+  at: Time;
+  level: string;
+  text: string;
+}
+
+/** Log lines of one attempt, in order. */
+export interface LogPage {
+  attempt: number;
+  lines: LogLine[];
+  /** Pass it as `after` for what follows; None if there was nothing more. */
+  next: number | null;
+}
+
+/** Everything about one node; the document of the live topic `node:<name>`. */
+export interface NodeDetail {
+  node: NodeRow;
+  url: string;
+  boot_id: string;
+  incarnation: number;
+  protocol: number;
+  /** Queues that it serves; empty means all. */
+  queues: string[];
+  /** None: any type. */
+  types: TypeInfo[] | null;
+  created_at: Time;
+  registered_at: Time | null;
+  lease_expires_at: Time | null;
+  push_failures: number;
+  /** What it has now, newest first, at most 200. */
+  tasks: TaskRow[];
+  /** Failed tasks whose last attempt was here, newest first, at most 20 of the newest 1,000 failed tasks. */
+  failures: TaskRow[];
+}
+
+/** What keeps a task from one node. */
+export interface NodeObstacles {
+  name: string;
+  /** The decisive one first; empty if the node could take the task now. */
+  reasons: Obstacle[];
+  /** The last attempt ended badly there: only if no other node can take it. */
+  avoided: boolean;
+}
+
+/** One node in a list. Load is by our own accounting, never what the node says of itself. */
+export interface NodeRow {
+  name: string;
+  /** online, suspect, offline */
+  state: string;
+  /** What the operator wants: run, drain, disabled; `reason` says why. */
+  intent: string;
+  reason: string;
+  /** The node itself takes no more work. */
+  draining: boolean;
+  slots: number;
+  /** All attempts that it has. */
+  held: number;
+  /** Slots in use: at most `slots`. */
+  busy: number;
+  /** Attempts beyond the slots. */
+  waiting_on_node: number;
+  /** Attempts that it has reported as running; short tasks end before that. */
+  running: number;
+  labels: Record<string, string>;
+  version: string;
+  /** closed, open, half_open */
+  breaker: string;
+  /** Written to the two-file tutorial. */
+  tutorial: boolean;
+  last_seen_at: Time | null;
+  /** No pushes before then; None when there is no pause. */
+  held_until: Time | null;
+  /** Attempts that ended in the last hour. */
+  succeeded_last_hour: number;
+  failed_last_hour: number;
+}
+
+/** The document of the live topic `nodes`. */
+export interface NodesDocument {
+  nodes_online: number;
+  nodes_total: number;
+  slots_busy: number;
+  slots_total: number;
+  nodes: NodeRow[];
+}
+
+/** One thing that keeps a task from a node, or from all of them. */
+export interface Obstacle {
+  /** Stable; programs may match on it. */
+  code: string;
+  text: string;
+}
+
+/** The ready task that waits longest. */
+export interface OldestWait {
+  queue: string;
+  since: Time;
+}
+
+/** The document of the live topic `overview`. */
+export interface Overview {
+  nodes_online: number;
+  nodes_total: number;
+  slots_busy: number;
+  slots_total: number;
+  counts: Counts;
+  failed_last_hour: number;
+  oldest_wait: OldestWait | null;
+  /** Tasks brought to an end, per second, over the last minute. */
+  finished_per_second: number;
+  /** Engine processes heard from within 30 seconds. Without one nothing moves. */
+  engines_online: number;
+  /** The last 60 minutes, oldest first; the last one is not over. */
+  series: SeriesPoint[];
+  nodes: NodeRow[];
+  queues: QueueRow[];
+  /** At most 10, most frequent first. */
+  failures: FailureGroup[];
+}
+
+/** Why a queue hands out nothing. */
+export interface Pause {
+  by: string;
+  reason: string;
+  since: Time;
+}
+
+/** The nodes that are not disabled, and the slots of those that are online. */
+export interface Pool {
+  nodes_online: number;
+  nodes_total: number;
+  slots_busy: number;
+  slots_total: number;
+}
+
+/** How far a running task is, in its own words. */
+export interface Progress {
+  /** 0.0 to 1.0, or None when unknown. */
+  fraction: number | null;
+  message: string;
+  at: Time;
+}
+
+/** One queue in a list. */
+export interface QueueRow {
+  name: string;
+  description: string;
+  policy: string;
+  /** Ready tasks. */
+  depth: number;
+  scheduled: number;
+  active: number;
+  /** Since when the longest-waiting ready task waits. */
+  oldest_since: Time | null;
+  /** Submitted, and brought to an end, in the last minute. */
+  in_per_minute: number;
+  out_per_minute: number;
+  paused: Pause | null;
+  /** Ready tasks at the end of each of the last 30 minutes, oldest first; the last one is now. */
+  depth_history: number[];
+}
+
+/** The document of the live topic `queues`. */
+export interface QueuesDocument {
+  queues: QueueRow[];
+}
+
+/** One minute of the charts. Percentiles are milliseconds, None without data. */
+export interface SeriesPoint {
+  minute: Time;
+  succeeded: number;
+  /** Ended for good in failure. */
+  failed: number;
+  /** Cancelled or expired. */
+  other: number;
+  /** Attempts that failed or were lost and are tried again. */
+  retried: number;
+  wait_p50: number | null;
+  wait_p95: number | null;
+  wait_p99: number | null;
+  run_p50: number | null;
+  run_p95: number | null;
+  run_p99: number | null;
+  /** Ready tasks at the end of the minute, for the queues that had any. */
+  depth: Record<string, number>;
+}
+
+/** Everything about one task but its log lines. */
+export interface TaskDetail {
+  id: string;
+  version: number;
+  state: string;
+  type: string;
+  queue: string;
+  node: string | null;
+  attempt: number;
+  counted_attempts: number;
+  max_attempts: number;
+  priority: number;
+  tags: string[];
+  cancel_requested: boolean;
+  created_at: Time;
+  run_at: Time | null;
+  queued_at: Time | null;
+  started_at: Time | null;
+  finished_at: Time | null;
+  wait_ms: number | null;
+  run_ms: number | null;
+  progress: Progress | null;
+  error: string | null;
+  labels: Record<string, string>;
+  affinity_key: string;
+  timeout_seconds: number | null;
+  backoff_seconds: number;
+  backoff_cap_seconds: number;
+  submitted_by: string;
+  dispatched_at: Time | null;
+  /** Not started by then: expired. */
+  expires_at: Time | null;
+  /** No report of the current attempt by then: lost. */
+  attempt_deadline: Time | null;
+  cancel_requested_at: Time | null;
+  retry_of: string | null;
+  /** Tasks that are retries of this one, newest first, at most 20. */
+  retries: string[];
+  /** JSON text, as submitted. */
+  payload: string;
+  /** JSON text, or None if there is none. */
+  result: string | null;
+  /** The last failure in full. */
+  failure: ErrorDetail | null;
+  /** Result or failure were cut to size. */
+  truncated: boolean;
+  /** What a node reported held what no row may hold; it was replaced. */
+  sanitized: boolean;
+  /** Payload, result, an error or a log line held secrets, which are masked here. */
+  masked: boolean;
+  /** The newest 50. */
+  attempts: AttemptRow[];
+  attempts_omitted: number;
+}
+
+/** The document of the live topic `task:<id>`. */
+export interface TaskDocument {
+  id: string;
+  version: number;
+  state: string;
+  type: string;
+  queue: string;
+  node: string | null;
+  attempt: number;
+  counted_attempts: number;
+  max_attempts: number;
+  priority: number;
+  tags: string[];
+  cancel_requested: boolean;
+  created_at: Time;
+  run_at: Time | null;
+  queued_at: Time | null;
+  started_at: Time | null;
+  finished_at: Time | null;
+  wait_ms: number | null;
+  run_ms: number | null;
+  progress: Progress | null;
+  error: string | null;
+  labels: Record<string, string>;
+  affinity_key: string;
+  timeout_seconds: number | null;
+  backoff_seconds: number;
+  backoff_cap_seconds: number;
+  submitted_by: string;
+  dispatched_at: Time | null;
+  expires_at: Time | null;
+  attempt_deadline: Time | null;
+  cancel_requested_at: Time | null;
+  retry_of: string | null;
+  retries: string[];
+  payload: string;
+  result: string | null;
+  failure: ErrorDetail | null;
+  truncated: boolean;
+  sanitized: boolean;
+  masked: boolean;
+  attempts: AttemptRow[];
+  attempts_omitted: number;
+  /** None unless the task is ready and waits for a node. */
+  waiting: Waiting | null;
+  /** The last 1,000 lines of all attempts, by attempt and n. */
+  logs: LogLine[];
+}
+
+/** A page of tasks, newest first. */
+export interface TaskPage {
+  rows: TaskRow[];
+  /** Pass it as `after` for what follows; None at the end. A page may be short, or empty, and still have a next one:
+   * each page looks through a bounded number of tasks. */
+  next: string | null;
+  /** All matching tasks with an id above this one were looked at; None when that is all there are. */
+  searched_to: string | null;
+}
+
+/** One task in a list. */
+export interface TaskRow {
+  id: string;
+  /** Rises with every transition; of two rows for the same task the one with the larger version is newer. */
+  version: number;
+  state: string;
+  type: string;
+  queue: string;
+  /** Name of the node of the current or last attempt. */
+  node: string | null;
+  /** The fence: rises at every claim. */
+  attempt: number;
+  /** Attempts that count against max_attempts; "2/3" on the screen is counted_attempts/max_attempts. */
+  counted_attempts: number;
+  max_attempts: number;
+  priority: number;
+  tags: string[];
+  cancel_requested: boolean;
+  created_at: Time;
+  /** When it is due; set while scheduled. */
+  run_at: Time | null;
+  queued_at: Time | null;
+  started_at: Time | null;
+  finished_at: Time | null;
+  /** From ready to started, for the current attempt; None before the start is known. */
+  wait_ms: number | null;
+  /** From started to finished; None before the end. */
+  run_ms: number | null;
+  /** Only while active, and only of the current attempt. */
+  progress: Progress | null;
+  /** Type and first line of the last failure, at most 200 characters. */
+  error: string | null;
+}
+
+/** The document of the live topic `tasks`. */
+export interface TasksDocument {
+  /** The tasks on the screen, newest first, also when they match the filters no longer. Deleted tasks leave. */
+  rows: TaskRow[];
+  /** Matching tasks that belong on this page and are not on it, at most 500. */
+  new: number;
+  new_is_capped: boolean;
+  /** Tasks per state, for the filters queue and type; None with other filters than these and state. With one of
+   * these two, active tasks are not told apart and count as running. */
+  counts: Counts | null;
+}
+
+/** What a node says of one task type. */
+export interface TypeInfo {
+  name: string;
+  version: string;
+  description: string;
+  timeout_seconds: number | null;
+  schema: Record<string, unknown> | null;
+}
+
+/** One task type: advertised by nodes that are not offline, or seen on tasks. */
+export interface TypeRow {
+  name: string;
+  description: string;
+  timeout_seconds: number | null;
+  /** JSON Schema of the payload, from the node that started last. */
+  schema: Record<string, unknown> | null;
+  /** Names of the nodes that run it; nodes that run any type are not listed. */
+  nodes: string[];
+  /** Versions that these nodes have; more than one means that they differ. */
+  versions: string[];
+  /** Queues in which tasks of this type were seen. */
+  queues: string[];
+}
+
+/** Why a ready task has not been given to a node yet. */
+export interface Waiting {
+  /** turn: nothing but others before it; transient: passes by itself; operator: somebody has to act; impossible: no
+   * registered node can ever run it as declared. */
+  kind: string;
+  /** One sentence. */
+  text: string;
+  /** Where it would go now if it were its turn. */
+  node: string | null;
+  /** What holds on every node alike. */
+  reasons: Obstacle[];
+  /** At most 50, those that are closest to taking it first. */
+  nodes: NodeObstacles[];
+  nodes_omitted: number;
+}
+
+/** The topics that can be subscribed to. */
+export type Topic = `node:${string}` | `nodes` | `overview` | `queues` | `task:${string}` | `tasks`;
+
+/** The document of a topic. */
+export type DocumentOf<T extends Topic> =
+  T extends `node:${string}` ? NodeDetail :
+  T extends `nodes` ? NodesDocument :
+  T extends `overview` ? Overview :
+  T extends `queues` ? QueuesDocument :
+  T extends `task:${string}` ? TaskDocument :
+  T extends `tasks` ? TasksDocument :
+  never;
+
+/** What changed in a list of rows; `key` names the member that tells them apart. */
+export interface RowChanges {
+  key: string;
+  upsert: Record<string, unknown>[];
+  remove: string[];
+}
+
+/** The first frame of a connection. */
+export interface Welcome {
+  type: "welcome";
+  protocol: number;
+  server_time: Time;
+  epoch: string;
+  version: string;
+  ping_seconds: number;
+  max_hz: number;
+}
+
+/** A whole document. */
+export interface SnapshotFrame {
+  type: "snapshot";
+  topic: string;
+  epoch: string;
+  seq: number;
+  reason: "sub" | "slow" | "visible";
+  data: unknown;
+}
+
+/** What changed in a document. */
+export interface DeltaFrame {
+  type: "delta";
+  topic: string;
+  epoch: string;
+  from: number;
+  seq: number;
+  data?: Record<string, unknown>;
+  rows?: Record<string, RowChanges>;
+}
+
+/** What the topic was about exists no more. */
+export interface GoneFrame {
+  type: "gone";
+  topic: string;
+}
+
+/** A subscription that did not come about, or has ended. */
+export interface ErrorFrame {
+  type: "error";
+  topic: string;
+  code: "unknown_topic" | "bad_params" | "not_found" | "too_many_topics" | "failed";
+  message: string;
+}
+
+/** The answer to a ping. */
+export interface Pong {
+  type: "pong";
+  t: number;
+  server_time: Time;
+}
+
+/** What a page of tasks shows. Texts are checked when they are read. */
+export interface TasksParams {
+  filters?: Record<string, string>;
+  ids?: string[];
+  after?: string | null;
+  limit?: number;
+}
+
+/** Wants a topic: a snapshot now, then deltas. */
+export interface Sub {
+  type: "sub";
+  topic: string;
+  params?: TasksParams | null;
+}
+
+/** Wants no more of a topic. */
+export interface Unsub {
+  type: "unsub";
+  topic: string;
+}
+
+/** Somebody looks, or nobody does. */
+export interface Visible {
+  type: "visible";
+  visible: boolean;
+}
+
+/** So many data frames have arrived on this connection. */
+export interface Ack {
+  type: "ack";
+  n: number;
+}
+
+/** Asks for a pong with the same `t`. */
+export interface Ping {
+  type: "ping";
+  t: number;
+}
+
+/** What the server sends. */
+export type Frame = Welcome | SnapshotFrame | DeltaFrame | GoneFrame | ErrorFrame | Pong;
+
+/** What a tab sends. */
+export type Message = Sub | Unsub | Visible | Ack | Ping;
+
+/** One task's transition. Travels as an array, in this order; new fields go to the end. */
+export type TaskChange = [number, number | null, number, number, number, number | null, string, number | null, number | null];
+
+/** Tasks changed state, in one transaction. Written by every transition; read by roll-ups, engine and dashboard. */
+export interface TasksChanged {
+  kind: "tasks.changed";
+  rows: TaskChange[];
+}
+
+/** Finished tasks were deleted for their age: how many, per lane and state. */
+export interface TasksPruned {
+  kind: "tasks.pruned";
+  /** [lane_id, state, count] */
+  counts: [number, number, number][];
+}
+
+/** Someone asked to cancel tasks that a node holds; the node decides whether it is still in time. */
+export interface TasksCancelRequested {
+  kind: "tasks.cancel_requested";
+  /** [task_id, attempt, node_id] */
+  rows: [number, number, number][];
+}
+
+/** Running tasks told how far they are: [task_id, attempt, fraction or None, message]. */
+export interface TasksProgressed {
+  kind: "tasks.progressed";
+  rows: ([number, number, number | null, string])[];
+}
+
+/** Log lines arrived: [task_id, attempt, first n, last n]. */
+export interface TasksLogged {
+  kind: "tasks.logged";
+  rows: [number, number, number, number][];
+}
+
+/** Someone looked at the secrets in a task's payload, result, errors or log. */
+export interface TaskUnmasked {
+  kind: "task.unmasked";
+  task_id: number;
+}
+
+/** Results that came after another attempt had taken over: [task_id, attempt, node_id, outcome]. */
+export interface ResultsRefused {
+  kind: "results.refused";
+  rows: [number, number, number, string][];
+}
+
+/** A node came up (a new boot) and said what it can do. */
+export interface NodeRegistered {
+  kind: "node.registered";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** A silent node was heard from again. */
+export interface NodeOnline {
+  kind: "node.online";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** A node has been silent for a while: it gets no new work. */
+export interface NodeSuspected {
+  kind: "node.suspected";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** A node's lease ended: what it held goes to others. */
+export interface NodeWentOffline {
+  kind: "node.went_offline";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** Someone (or the node itself) asked for a drain: no new work, finish what it holds. */
+export interface NodeDraining {
+  kind: "node.draining";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** A drained or disabled node takes work again. */
+export interface NodeResumed {
+  kind: "node.resumed";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** A node was taken out of the pool; its requests are refused. */
+export interface NodeDisabled {
+  kind: "node.disabled";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** The circuit breaker of a node opened, half-opened or closed; `reason` is the new state. */
+export interface NodeBreakerChanged {
+  kind: "node.breaker_changed";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** Pushes to a node failed or it asked for a pause: no new work for `seconds`. */
+export interface NodeHeld {
+  kind: "node.held";
+  node_id: number;
+  name: string;
+  reason?: string;
+  seconds?: number;
+}
+
+/** A node reported the ends of attempts that it was never given. Told once a minute and node, with an example. */
+export interface NodeMadeUpResults {
+  kind: "node.made_up_results";
+  node_id: number;
+  name: string;
+  reason?: string;
+  task_id: number;
+  attempt: number;
+  /** In the report that is told of. */
+  count: number;
+}
+
+/** Most nodes fell silent at once: nothing is requeued for one more grace period. Look at the network first. */
+export interface PoolHeld {
+  kind: "pool.held";
+  silent: number;
+  total: number;
+}
+
+/** A queue was made, by hand or by the first task for it. */
+export interface QueueCreated {
+  kind: "queue.created";
+  queue: string;
+  reason?: string;
+}
+
+/** A queue hands out no tasks until it is resumed. */
+export interface QueuePaused {
+  kind: "queue.paused";
+  queue: string;
+  reason?: string;
+}
+
+/** A paused queue hands out tasks again. */
+export interface QueueResumed {
+  kind: "queue.resumed";
+  queue: string;
+  reason?: string;
+}
+
+/** A queue's policy or description changed. */
+export interface QueueEdited {
+  kind: "queue.edited";
+  queue: string;
+  reason?: string;
+}
+
+/** A token was made. */
+export interface CredentialIssued {
+  kind: "credential.issued";
+  sort?: string;
+  prefix: string;
+  label?: string;
+}
+
+/** A token was taken back. */
+export interface CredentialRevoked {
+  kind: "credential.revoked";
+  sort?: string;
+  prefix: string;
+  label?: string;
+}
+
+/** Someone asked a node to fetch new credentials in place of those it has. */
+export interface RotationRequested {
+  kind: "credential.rotation_requested";
+  node_id: number;
+  name: string;
+  reason?: string;
+}
+
+/** An account or a group was made. */
+export interface AccountCreated {
+  kind: "account.created";
+  account_kind: string;
+  name: string;
+  reason?: string;
+}
+
+/** An account or a group was changed; `reason` names the fields, never what is in them. */
+export interface AccountEdited {
+  kind: "account.edited";
+  account_kind: string;
+  name: string;
+  reason?: string;
+}
+
+/** An account or a group was deleted. */
+export interface AccountDeleted {
+  kind: "account.deleted";
+  account_kind: string;
+  name: string;
+  reason?: string;
+}
+
+/** What can happen. */
+export type FeedEvent =
+  | TasksChanged
+  | TasksPruned
+  | TasksCancelRequested
+  | TasksProgressed
+  | TasksLogged
+  | TaskUnmasked
+  | ResultsRefused
+  | NodeRegistered
+  | NodeOnline
+  | NodeSuspected
+  | NodeWentOffline
+  | NodeDraining
+  | NodeResumed
+  | NodeDisabled
+  | NodeBreakerChanged
+  | NodeHeld
+  | NodeMadeUpResults
+  | PoolHeld
+  | QueueCreated
+  | QueuePaused
+  | QueueResumed
+  | QueueEdited
+  | CredentialIssued
+  | CredentialRevoked
+  | RotationRequested
+  | AccountCreated
+  | AccountEdited
+  | AccountDeleted;
+
+export type EventKind = FeedEvent["kind"];
