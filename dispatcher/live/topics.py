@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from dispatcher import queries
 from dispatcher.events import TaskChange
@@ -16,6 +17,7 @@ from dispatcher.live.news import News
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.models.task import parse_task_id
 from dispatcher.queries import shapes
+from dispatcher.queries.audit import AuditFilters, newest_action
 from dispatcher.queries.counts import LiveCounts
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.tasks_document import MAX_NEW, Screen, count_new, lane_counts, tasks_document
@@ -148,6 +150,17 @@ class TaskTopic(Topic):
         return document
 
 
+class ActivityTopic(Topic):
+    """``activity:<who=…&about=…>``: which action is the newest one that matches."""
+
+    def __init__(self, name: str, filters: AuditFilters) -> None:
+        super().__init__(name)
+        self._filters = filters
+
+    def read(self, reads: PassReads) -> Document:
+        return {"newest": newest_action(self._filters)}
+
+
 class TasksTopic(Topic):
     """``tasks``: reads only what the news are about, and all of it from time to time."""
 
@@ -233,12 +246,22 @@ def parse_topic(name: str, params: TasksParams | None) -> Topic:
         return _PLAIN[word](name)
     if word == "task" and (task_id := parse_task_id(rest)):
         return TaskTopic(name, task_id)
+    if word == "activity":
+        return ActivityTopic(name, _audit_filters(rest))
     if word == "node" and rest and rest.isprintable():
         return NodeTopic(name, rest)
     raise TopicError("unknown_topic", "there is no such topic")
 
 
 _PLAIN: dict[str, Callable[[str], Topic]] = {"overview": OverviewTopic, "nodes": NodesTopic, "queues": QueuesTopic}
+
+
+def _audit_filters(query: str) -> AuditFilters:
+    given = dict(parse_qsl(query, max_num_fields=10))
+    try:
+        return AuditFilters(given.get("who", ""), given.get("about", ""))
+    except ValueError as error:
+        raise TopicError("bad_params", str(error)) from None
 
 
 def _screen(params: TasksParams) -> Screen:

@@ -4,7 +4,7 @@ The shapes are in ``shapes``, the filters of task lists in ``filters``. No funct
 bound: numbers come from counters folded from the feed, lists from indexes or from a bounded window of ids.
 """
 
-from dispatcher.queries.audit import audit_page
+from dispatcher.queries.audit import AuditFilters, audit_page
 from dispatcher.queries.catalogue import types
 from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes, waiting_per_queue
 from dispatcher.queries.filters import FilterError, TaskFilters
@@ -20,6 +20,7 @@ from dispatcher.queries.waiting import waiting
 
 __all__ = [
     "MAX_LIMIT",
+    "AuditFilters",
     "FilterError",
     "LiveCounts",
     "TaskFilters",

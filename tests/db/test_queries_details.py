@@ -7,6 +7,7 @@ import pytest
 
 from dispatcher import node_registry
 from dispatcher.queries import (
+    AuditFilters,
     TaskFilters,
     audit_page,
     log_tail,
@@ -162,9 +163,11 @@ def test_the_audit_trail_is_what_someone_asked_for() -> None:
     assert page["next"] is not None
     rest = audit_page(after=int(page["next"]), limit=2)
     assert ([row["actor"] for row in rest["rows"]], rest["next"]) == (["user-0"], None)
-    own = audit_page(actor="user-0", limit=1)
+    zero = AuditFilters(actor="user-0")
+    own = audit_page(zero, limit=1)
     assert own["next"] is not None
-    assert len(audit_page(actor="user-0", after=int(own["next"]))["rows"]) == 1
+    assert len(audit_page(zero, after=int(own["next"]))["rows"]) == 1
+    assert audit_page(AuditFilters(about="queues"))["rows"] == []
 
 
 def test_the_page_on_the_screen_is_kept_up_to_date_and_newcomers_are_counted() -> None:

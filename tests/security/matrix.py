@@ -118,7 +118,8 @@ _OTHERS = [
     Row("live/snapshot", "GET", SIGNED_IN, "/live/snapshot?topic=overview"),
 ]  # fmt: skip
 _PAGES = [
-    *(Row(path, "GET", SIGNED_IN, f"/{path}") for path in ("", "tasks/", "nodes/", "queues/", "submit/")),
+    *(Row(path, "GET", SIGNED_IN, f"/{path}") for path in ("", "tasks/", "nodes/", "queues/", "submit/", "activity/")),
+    Row("activity/export/", "GET", SIGNED_IN, "/activity/export/"),
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/"),
     # Whoever may not see its secrets gets the page without them.
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/?unmasked=true"),

@@ -52,6 +52,8 @@ def pages(world: Mapping[str, str]) -> dict[str, list[str]]:
         "nodes/": ["/nodes/"],
         "nodes/<str:name>/": [f"/nodes/{node}/", f"/nodes/{quote(LONG, safe='')}/", f"/nodes/{node}x/"],
         "queues/": ["/queues/"],
+        "activity/": ["/activity/", *_asked("/activity/", ("who", "about", "after"), LONG)],
+        "activity/export/": _asked("/activity/export/", ("who", "about"), LONG),
         "submit/": [f"/submit/?from={world['failed']}", *_asked("/submit/", ("type", "from"), LONG)],
         "tokens/": ["/tokens/"],
         "^tokens/(?P<token_id>[0-9]{1,18})/revoke/$": [f"/tokens/{world['credential']}/revoke/"],

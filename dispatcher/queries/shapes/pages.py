@@ -230,10 +230,15 @@ class AuditRow(TypedDict):
     actor: str
     #: The event's fields, lists of tasks cut to the first 20.
     facts: dict[str, Any]
+    #: How many tasks it was about, those that were cut included.
+    num_tasks: int
 
 
 class AuditPage(TypedDict):
     """A page of the audit trail, newest first."""
 
     rows: list[AuditRow]
+    #: Where the next page begins; None if there is none.
     next: str | None
+    #: Down to which action it was looked for more, if not through all of them.
+    searched_to: str | None

@@ -137,6 +137,8 @@ export default {
   "submit.button_many.one": "Submit one task",
   "submit.refused": "Nothing was submitted:",
 
+  "activity.undone": "Taken back.",
+
   "chart.no_data": "Nothing in the last hour yet",
   "chart.no_depth": "At no minute's end did a task wait",
   "chart.other": "Cancelled, expired",

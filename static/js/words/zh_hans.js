@@ -131,6 +131,8 @@ export default {
   "submit.button_many": "提交 {n} 个任务",
   "submit.refused": "未提交任何任务：",
 
+  "activity.undone": "已撤回。",
+
   "chart.no_data": "最近一小时暂无数据",
   "chart.no_depth": "每分钟末都没有任务在等待",
   "chart.other": "已取消、已过期",

@@ -1,0 +1,18 @@
+// @ts-check
+// A list that the server renders, fetched again in place.
+
+import { byId } from "./dom.js";
+
+/**
+ * Replace the content and the data-* attributes of the element by what the page has there now.
+ * @param {string} id
+ */
+export async function renew(id) {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const page = answer.ok && !answer.redirected ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  const fresh = page?.getElementById(id);
+  if (!fresh) return location.reload();
+  const list = byId(id);
+  for (const [name, value] of Object.entries(fresh.dataset)) list.dataset[name] = value;
+  list.replaceChildren(...fresh.childNodes);
+}
