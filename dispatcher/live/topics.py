@@ -153,6 +153,9 @@ class TaskTopic(Topic):
 class ActivityTopic(Topic):
     """``activity:<who=…&about=…>``: which action is the newest one that matches."""
 
+    pattern: ClassVar = "activity:<query>"
+    shape: ClassVar = shapes.ActivityDocument
+
     def __init__(self, name: str, filters: AuditFilters) -> None:
         super().__init__(name)
         self._filters = filters

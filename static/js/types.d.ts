@@ -3,6 +3,12 @@
 /** ISO 8601 in UTC. */
 export type Time = string;
 
+/** The document of the live topic `activity`. */
+export interface ActivityDocument {
+  /** The id of the newest action that matches. */
+  newest: string | null;
+}
+
 /** One attempt in the timeline of a task, oldest first. */
 export interface AttemptRow {
   /** Unique within the task; "current" for the attempt that lives on the task itself. */
@@ -21,7 +27,10 @@ export interface AttemptRow {
 /** A page of the audit trail, newest first. */
 export interface AuditPage {
   rows: AuditRow[];
+  /** Where the next page begins; None if there is none. */
   next: string | null;
+  /** Down to which action it was looked for more, if not through all of them. */
+  searched_to: string | null;
 }
 
 /** What someone did. */
@@ -32,6 +41,8 @@ export interface AuditRow {
   actor: string;
   /** The event's fields, lists of tasks cut to the first 20. */
   facts: Record<string, unknown>;
+  /** How many tasks it was about, those that were cut included. */
+  num_tasks: number;
 }
 
 /** Tasks per state. */
@@ -456,10 +467,11 @@ export interface Waiting {
 }
 
 /** The topics that can be subscribed to. */
-export type Topic = `node:${string}` | `nodes` | `overview` | `queues` | `task:${string}` | `tasks`;
+export type Topic = `activity:${string}` | `node:${string}` | `nodes` | `overview` | `queues` | `task:${string}` | `tasks`;
 
 /** The document of a topic. */
 export type DocumentOf<T extends Topic> =
+  T extends `activity:${string}` ? ActivityDocument :
   T extends `node:${string}` ? NodeDetail :
   T extends `nodes` ? NodesDocument :
   T extends `overview` ? Overview :

@@ -5,6 +5,7 @@ milliseconds, task ids are strings of digits. Ages are never sent: who shows the
 """
 
 from dispatcher.queries.shapes.pages import (
+    ActivityDocument,
     AuditPage,
     AuditRow,
     Counts,
@@ -39,6 +40,7 @@ from dispatcher.queries.shapes.tasks import (
 )
 
 __all__ = [
+    "ActivityDocument",
     "AttemptRow",
     "AuditPage",
     "AuditRow",

@@ -234,6 +234,13 @@ class AuditRow(TypedDict):
     num_tasks: int
 
 
+class ActivityDocument(TypedDict):
+    """The document of the live topic ``activity``."""
+
+    #: The id of the newest action that matches.
+    newest: str | None
+
+
 class AuditPage(TypedDict):
     """A page of the audit trail, newest first."""
 

@@ -8,6 +8,8 @@ import { rowCursor } from "../row_cursor.js";
 import { t } from "../strings.js";
 import { toast } from "../toast.js";
 
+/** @import { ActivityDocument } from "../types.d.ts" */
+
 const LIST = "activity-list";
 const list = byId(LIST);
 
@@ -20,7 +22,7 @@ async function refresh() {
   showAges();
 }
 
-/** @param {{newest: string | null}} known */
+/** @param {ActivityDocument} known */
 function show({ newest }) {
   // An older page stays as it is: nothing is added to it.
   byId("new-pill").hidden = Boolean(list.dataset.after) || !newest || newest === list.dataset.newest;
@@ -46,4 +48,4 @@ byId("f-about").addEventListener("change", () => /** @type {HTMLFormElement} */ 
 
 rowCursor(() => document.getElementById("activity-rows"));
 showAges();
-live.subscribe(list.dataset.topicName ?? "activity", show);
+live.subscribe(`activity:${list.dataset.query ?? ""}`, show);
