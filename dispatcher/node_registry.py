@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 import msgspec
 from django.db import IntegrityError, connection, transaction
 
-from dispatcher import credentials, events
+from dispatcher import credentials, events, task_types
 from dispatcher.conf import conf
 from dispatcher.lifecycle import compare, lose_stale, missing, settle
 from dispatcher.models import Change, Credential, Node
+from dispatcher.models.node import digest_of
 from dispatcher.models.task import parse_task_id
+from dispatcher.payload_schemas import schema_error
 from dispatcher.states import BreakerState, NodeIntent, NodeState
 from workers import protocol
 
@@ -267,10 +269,24 @@ def _take_over(node: Node, message: protocol.Register, is_tutorial: bool) -> Non
     node.slots = message.slots
     node.labels = message.labels
     node.queues = message.queues
-    node.types = None if message.types is None else msgspec.to_builtins(message.types)
+    node.types = None if message.types is None else {name: _kept(info) for name, info in message.types.items()}
+    digest = digest_of(node.types)
+    if digest != node.types_digest:
+        node.types_digest = digest
+        task_types.look_again()
     node.version = message.version
     node.protocol = max(message.protocol, min(message.newest_protocol, protocol.PROTOCOL_VERSION))
     node.is_tutorial = is_tutorial
+
+
+def _kept(info: protocol.TypeInfo) -> dict[str, object]:
+    """What is stored of a type. A schema that cannot be used is left out, and why: the node is none the worse."""
+    kept: dict[str, object] = msgspec.to_builtins(info)
+    if info.schema is not None:
+        error = schema_error(info.schema)
+        kept["schema"] = None if error else msgspec.json.encode(info.schema).decode()
+        kept["schema_error"] = error
+    return kept
 
 
 def _renew(node: Node, now: datetime) -> None:

@@ -155,11 +155,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.Djan
 @pytest.fixture(autouse=True)
 def forget_what_is_cached() -> None:
     """Empty the caches of rows that never change in production: tests roll them back, and their ids come again."""
-    from dispatcher import backlog, throttle
+    from dispatcher import backlog, task_types, throttle
     from dispatcher.models import lanes
     from dispatcher.queries import counts, failures, minutes
 
-    for cache in (backlog, lanes, counts, failures, minutes, throttle):
+    for cache in (backlog, lanes, counts, failures, minutes, task_types, throttle):
         cache.forget()
 
 

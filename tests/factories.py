@@ -26,6 +26,7 @@ from dispatcher.models import (
     TaskProgress,
     TaskTag,
 )
+from dispatcher.models.node import digest_of
 from dispatcher.models.queue import canonical_labels
 from dispatcher.states import ACTIVE, TERMINAL, NodeState, TaskState
 
@@ -75,6 +76,7 @@ def make_node(name: str = "", *, now: datetime = NOW, state: NodeState = NodeSta
             "registered_at": now,
             "last_seen_at": now,
             "lease_expires_at": now + timedelta(seconds=30),
+            "types_digest": digest_of(fields.get("types")),
         }
         | fields,
     )

@@ -43,6 +43,9 @@ INLINE_RESULT_MS: Final = 10
 #: A task that runs longer than this is reported as started; shorter ones only by their result.
 STARTED_AFTER_MS: Final = 50
 
+#: What the schema of a payload may weigh, as JSON, and how deep it may be; beyond that it is not used.
+MAX_SCHEMA_BYTES: Final = 64 * 1024
+MAX_SCHEMA_DEPTH: Final = 24
 MAX_REPORT_RESULTS: Final = 1000
 MAX_LOG_LINE_CHARS: Final = 8_000
 MAX_ERROR_MESSAGE_CHARS: Final = 4_000
@@ -85,7 +88,7 @@ class TypeInfo(Message):
     version: str = ""
     description: str = ""
     timeout_seconds: float | None = None
-    #: JSON Schema of the payload, if the handler has one.
+    #: JSON Schema of the payload, if the handler has one. docs/worker_protocol.md says what of it is checked.
     schema: dict[str, object] | None = None
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar, overload
 
-from workers.protocol import TypeInfo
+import msgspec
+
+from workers.protocol import MAX_SCHEMA_BYTES, TypeInfo
 from workers.signature import BindError, Binding, bind
 
 ExecutorName = Literal["thread", "process"]
@@ -76,6 +78,7 @@ def task(
     timeout: float | None = None,
     version: str = "",
     description: str | None = None,
+    schema: Mapping[str, Any] | None = None,
     executor: ExecutorName | None = None,
     retry_on: type[BaseException] | Iterable[type[BaseException]] = (Exception,),
     fail_on: type[BaseException] | Iterable[type[BaseException]] = (),
@@ -87,8 +90,10 @@ def task(function: Handler | None = None, /, **options: Any) -> Handler | Callab
     """Register a function as the handler of a task type, and return it unchanged.
 
     ``name`` defaults to ``module.function``; ``timeout`` is in seconds; ``executor="process"`` runs it in a child
-    process, which a crash or a timeout may kill without harm to the node. An error that is no ``retry_on`` or is a
-    ``fail_on`` ends the task for good. Raises ``RegistrationError`` at import for whatever cannot work.
+    process, which a crash or a timeout may kill without harm to the node. ``schema`` is the JSON Schema of the payload,
+    by which the dispatcher checks and people get their form; left out, it is made from the annotations. An error that
+    is no ``retry_on`` or is a ``fail_on`` ends the task for good. Raises ``RegistrationError`` at import for whatever
+    cannot work.
     """
 
     def register(handler: Handler) -> Handler:
@@ -105,6 +110,7 @@ def _register(
     timeout: float | None = None,
     version: str = "",
     description: str | None = None,
+    schema: Mapping[str, Any] | None = None,
     executor: ExecutorName | None = None,
     retry_on: type[BaseException] | Iterable[type[BaseException]] = (Exception,),
     fail_on: type[BaseException] | Iterable[type[BaseException]] = (),
@@ -121,6 +127,8 @@ def _register(
         binding = bind(handler)
     except BindError as error:
         raise RegistrationError(f"{where}: {error}") from None
+    if schema is not None:
+        binding = replace(binding, schema=_given_schema(where, schema))
     target = default_registry if registry is None else registry
     target.add(
         TaskType(
@@ -148,6 +156,17 @@ def _check_options(where: str, name: str, timeout: float | None, executor: str |
         raise RegistrationError(f"{where}: timeout is a positive number of seconds, not {timeout!r}.")
     if executor not in (None, "thread", "process"):
         raise RegistrationError(f"{where}: executor is 'thread' or 'process', not {executor!r}.")
+
+
+def _given_schema(where: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        text = msgspec.json.encode(schema)
+        found: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+    except (TypeError, msgspec.MsgspecError, RecursionError) as error:
+        raise RegistrationError(f"{where}: schema has to be a JSON Schema, an object of JSON: {error}.") from None
+    if len(text) > MAX_SCHEMA_BYTES:
+        raise RegistrationError(f"{where}: schema is {len(text)} bytes of JSON; the most is {MAX_SCHEMA_BYTES}.")
+    return found
 
 
 def _error_types(

@@ -36,6 +36,7 @@ MAX_ERRORS: Final = 100
 
 TYPE_PREFIX: Final = "urn:taskdist:problem:"
 INVALID: Final = TYPE_PREFIX + "invalid"
+PAYLOAD_MISMATCH: Final = TYPE_PREFIX + "payload-mismatch"
 IDEMPOTENCY_CONFLICT: Final = TYPE_PREFIX + "idempotency-conflict"
 REGISTER_FIRST: Final = TYPE_PREFIX + "register-first"
 #: Of a 401.
@@ -91,6 +92,12 @@ def invalid(errors: Sequence[FieldError], detail: str = "") -> Problem:
     if len(errors) > MAX_ERRORS:
         detail = f"{len(errors)} errors, of which the first {MAX_ERRORS} are listed; nothing was changed."
     return Problem(400, detail, type=INVALID, errors=errors[:MAX_ERRORS])
+
+
+def unfit(errors: Sequence[FieldError]) -> Problem:
+    """422: the request is in order, but payloads do not fit the schemas of their types."""
+    problem = invalid(errors)
+    return Problem(422, problem.detail, type=PAYLOAD_MISMATCH, errors=problem.errors)
 
 
 def _in_one_line(error: FieldError) -> str:

@@ -103,6 +103,7 @@ class TaskRoute(ApiView):
         names = {"idempotency_key": "taskId"}
         if errors := task_input.errors_of(item, now):
             raise invalid([FieldError(message, names.get(field, field)) for field, message in errors])
+        task_input.check_payloads([item], is_single=True)
         try:
             made = lifecycle.submit(task_input.specs_of([item], now), submitted_by=self.actor, now=now)[0]
         except lifecycle.IdempotencyConflict:

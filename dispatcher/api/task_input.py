@@ -13,7 +13,8 @@ from typing import Annotated, Final, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from dispatcher.api.problems import FieldError, Problem, invalid
+from dispatcher import task_types
+from dispatcher.api.problems import FieldError, Problem, invalid, unfit
 from dispatcher.api.validation import (
     LINE,
     MAX_AHEAD_SECONDS,
@@ -30,6 +31,7 @@ from dispatcher.conf import MAX_ATTEMPTS, conf
 from dispatcher.lifecycle import TaskSpec
 from dispatcher.models.queue import DEFAULT_QUEUE
 from dispatcher.models.task_rules import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from dispatcher.payload_schemas import Effort
 
 MAX_BACKOFF_SECONDS: Final = 7 * 86400.0
 MAX_KEY_CHARS: Final = 128
@@ -265,7 +267,24 @@ def _checked(items: list[TaskInput], key: str | None, now: datetime, *, is_singl
         raise invalid(errors)
     if key is not None:
         _give_keys(items, key, is_single=is_single)
+    check_payloads(items, is_single=is_single)
     return specs_of(items, now)
+
+
+def check_payloads(items: Sequence[TaskInput], *, is_single: bool) -> None:
+    """Raise ``Problem`` (422) unless every payload fits the schema of its type, where the nodes gave one."""
+    types = task_types.with_schema()
+    if not types:
+        return
+    effort = Effort()
+    errors: list[FieldError] = []
+    for index, item in enumerate(items):
+        known = types.get(item.type)
+        if known is not None and known.compiled is not None:
+            found = known.compiled.errors(item.payload, effort)
+            errors += [FieldError(message, field, None if is_single else index) for field, message in found]
+    if errors:
+        raise unfit(errors)
 
 
 def _give_keys(items: list[TaskInput], key: str, *, is_single: bool) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+import msgspec
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +22,13 @@ def _choices(words: type[NodeState | NodeIntent | BreakerState]) -> list[tuple[s
 def _words(words: type[NodeState | NodeIntent | BreakerState]) -> list[str]:
     return [word.value for word in words]
 
+
+def digest_of(types: Mapping[str, object] | None) -> str | None:
+    """Equal for nodes that advertise the same types; None if they advertise none."""
+    return hashlib.sha256(_encode(types)).hexdigest()[:32] if types else None
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 #: The longest that a node may be left alone after a request to it.
 LONGEST_PAUSE = timedelta(seconds=60)
@@ -44,8 +54,11 @@ class Node(models.Model):
     labels = models.JSONField(_("labels"), default=dict, blank=True)
     #: Queue names it serves; empty means all.
     queues = models.JSONField(_("queues"), default=list, blank=True)
-    #: {type: {version, description, timeout_seconds, schema}}; null means any type.
+    #: {type: {version, description, timeout_seconds, schema, schema_error}}; null means any type. The schema is text.
     types = models.JSONField(_("task types"), null=True, blank=True)
+    #: Of ``types``, see ``digest_of``: nodes that say the same have it in common, and it is read once.
+    #: Null where there are none. SQLite would copy the table, without its triggers, for a column that may not be null.
+    types_digest = models.CharField(max_length=32, null=True, editable=False)
     version = models.CharField(_("version"), max_length=50, blank=True)
     protocol = models.SmallIntegerField(_("protocol"), default=1)
     #: Written to the two-file tutorial: takes single tasks at POST /task and answers no status.

@@ -15,6 +15,7 @@ from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import INDEX_WINDOW
 from dispatcher.redaction import redactor
 from dispatcher.states import BreakerState, NodeIntent, NodeState, TaskState
+from dispatcher.task_types import stored_schema
 
 MAX_TASKS = 200
 MAX_FAILURES = 20
@@ -82,7 +83,7 @@ def type_infos(types: Mapping[str, Mapping[str, Any]] | None) -> list[TypeInfo] 
             version=info.get("version", ""),
             description=info.get("description", ""),
             timeout_seconds=info.get("timeout_seconds"),
-            schema=info.get("schema"),
+            schema=stored_schema(info),
         )
         for name, info in sorted(types.items())
     ]

@@ -96,6 +96,18 @@ def test_the_schema_of_the_payload_goes_out() -> None:
     }
 
 
+def test_a_schema_that_is_given_goes_out_instead() -> None:
+    registry, schema = Registry(), {"type": "object", "properties": {"file": {"type": "string", "format": "uri"}}}
+
+    @task(name="fetch", schema=schema, registry=registry)
+    def fetch(file: str) -> None: ...
+
+    assert type_infos(registry.types)["fetch"].schema == schema
+    # It says what to send; what arrives is checked by the signature as before.
+    with pytest.raises(PayloadError):
+        registry.types["fetch"].binding.call(a_context(), b'{"file": 1}')
+
+
 def positional_only(a: int, /) -> None: ...
 def any_number(*a: int) -> None: ...
 def late_context(a: int, context: TaskContext) -> None: ...
@@ -118,6 +130,9 @@ def generator() -> Any:
         (lambda_free_nothing, {"timeout": 0}, "positive number"),
         (lambda_free_nothing, {"executor": "gpu"}, "'thread' or 'process'"),
         (lambda_free_nothing, {"retry_on": ["ValueError"]}, "exception classes"),
+        (lambda_free_nothing, {"schema": ["object"]}, "JSON Schema, an object"),
+        (lambda_free_nothing, {"schema": {"enum": [object()]}}, "JSON Schema, an object"),
+        (lambda_free_nothing, {"schema": {"title": "x" * 70_000}}, "70012 bytes of JSON; the most is 65536"),
         (Registry, {}, "goes on a function"),
     ],
 )

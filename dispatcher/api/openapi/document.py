@@ -44,6 +44,7 @@ _MEANINGS: Final = {
     411: "Send the header Content-Length.",
     413: "Too large, or too many in one request.",
     415: "Not `application/json` in UTF-8, or compressed.",
+    422: "A payload does not fit the schema of its task type; `errors` says where. Nothing was stored.",
     429: "Too many requests, bad tokens from this address, or tasks in the queue.",
     500: "A fault of the server; it was logged.",
     503: "The database is away, or there is too much to do: nothing was changed.",

@@ -67,7 +67,7 @@ _TASKS: Final = {
             201: (answers.TaskSummary, answers.TasksTaken),
             200: (answers.TaskSummary, answers.TasksTaken),
         },
-        errors=(409,),
+        errors=(409, 422),
         location="of one",
     ),
     "POST /api/v1/tasks/cancel": Operation(
@@ -209,7 +209,7 @@ _TUTORIAL: Final = {
         body=seed.SeedTask,
         examples={"an order": {"taskId": "order-7", "payload": {"n": 7}}},
         answers={201: answers.TutorialTask, 200: answers.TutorialTask},
-        errors=(409,),
+        errors=(409, 422),
         location="always",
     ),
     "POST /register": Operation(
