@@ -164,8 +164,11 @@ def _remake(rows: list[tuple[Any, ...]]) -> None:
 
 def _one_of_each(digests: set[str]) -> list[tuple[str, dict[str, Any] | None]]:
     """The types of one node for each digest."""
-    nodes: dict[str, int] = dict(Node.objects.filter(types_digest__in=digests).values_list("types_digest", "pk"))
-    return list(Node.objects.filter(pk__in=nodes.values()).values_list("types_digest", "types"))
+    nodes = Node.objects.filter(types_digest__in=digests)
+    one_each = dict(nodes.values_list("types_digest", "pk")).values()
+    return [
+        (digest or "", types) for digest, types in nodes.filter(pk__in=one_each).values_list("types_digest", "types")
+    ]
 
 
 def stored_schema(info: Mapping[str, Any]) -> dict[str, Any] | None:
