@@ -89,8 +89,9 @@ def _protocol() -> Iterator[str]:
     from dispatcher.live import deltas, messages
 
     sent = {"Welcome": messages.Welcome, "SnapshotFrame": messages.Snapshot, "DeltaFrame": messages.DeltaFrame,
-            "GoneFrame": messages.Gone, "ErrorFrame": messages.Error, "Pong": messages.Pong}  # fmt: skip
-    asked = {"TasksParams": messages.TasksParams, "Sub": messages.Sub, "Unsub": messages.Unsub,
+            "Resumed": messages.Resumed, "GoneFrame": messages.Gone, "ErrorFrame": messages.Error,
+            "Pong": messages.Pong}  # fmt: skip
+    asked = {"TasksParams": messages.TasksParams, "Place": messages.Place, "Sub": messages.Sub, "Unsub": messages.Unsub,
              "Visible": messages.Visible, "Ack": messages.Ack, "Ping": messages.Ping}  # fmt: skip
     yield _struct("RowChanges", deltas.RowChanges)
     for name, struct in (sent | asked).items():
@@ -98,7 +99,7 @@ def _protocol() -> Iterator[str]:
     yield "/** What the server sends. */"
     yield f"export type Frame = {' | '.join(sent)};\n"
     yield "/** What a tab sends. */"
-    yield f"export type Message = {' | '.join(name for name in asked if name != 'TasksParams')};\n"
+    yield f"export type Message = {' | '.join(name for name in asked if name not in ('TasksParams', 'Place'))};\n"
 
 
 def _events() -> Iterator[str]:

@@ -47,6 +47,11 @@ class Channel:
         """Whether there is a document yet."""
         return self._document is not None
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the document is that of the present."""
+        return self.is_loaded and not self.is_stale
+
     def advance(self, document: Document) -> bool:
         """Take in a fresh document; True if that makes a frame."""
         old, self._document = self._document, document
@@ -65,7 +70,7 @@ class Channel:
 
     def next_frame(self, known: int | None, reason: SnapshotReason) -> Frame | None:
         """What someone who is at ``known`` (None: nowhere) needs next, if anything. ``reason`` is for a snapshot."""
-        if not self.is_loaded or self.is_stale or known == self.seq:
+        if not self.is_fresh or known == self.seq:
             return None
         for since, frame in self._deltas:
             if since == known:

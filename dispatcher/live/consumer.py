@@ -123,7 +123,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         if len(self._seat.topics) >= MAX_TOPICS and message.topic not in self._seat.topics:
             await self._say(messages.Error(message.topic, "too_many_topics", f"at most {MAX_TOPICS} topics"))
             return
-        self._hub.subscribe(self._seat, topic, self._tell)
+        known = message.known
+        # Of another epoch, such as that of another process, a number means nothing here.
+        seq = known.seq if known is not None and known.epoch == self._hub.epoch else None
+        self._hub.subscribe(self._seat, topic, self._tell, known=seq)
 
     def _tell(self, text: str) -> None:
         """Send a frame soon; for the hub, which does not wait for viewers."""

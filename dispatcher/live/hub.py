@@ -77,15 +77,17 @@ class Hub:
         """Whether the hub follows the feed."""
         return self._task is not None
 
-    def subscribe(self, seat: Seat, topic: Topic, tell: Callable[[str], None]) -> None:
-        """Let the seat watch the topic; ``tell`` gets the frame that ends the subscription, if something else does."""
+    def subscribe(self, seat: Seat, topic: Topic, tell: Callable[[str], None], *, known: int | None = None) -> None:
+        """Let the seat, which is at ``known`` of this epoch, watch the topic; ``tell`` gets the frame that ends the
+        subscription, if something else does.
+        """  # fmt: skip
         self.unsubscribe(seat, topic.name)
         channel = self._channels.get(topic.key)
         if channel is None:
             channel = self._channels[topic.key] = Channel(topic, self.epoch, self._numbers)
         self._refresh_unless_watched(channel)
         self._seats[channel][seat] = tell
-        seat.join(channel)
+        seat.join(channel, known)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="live hub")
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 PROTOCOL = 1
-PING_SECONDS = 20
+PING_SECONDS = 10
 MAX_HZ = 4
 
 #: The largest message from a browser, in characters.
@@ -34,11 +34,19 @@ class TasksParams(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
+class Place(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How far a browser is in a topic, from an earlier connection."""
+
+    epoch: Annotated[str, Meta(max_length=32)]
+    seq: Annotated[int, Meta(ge=0)]
+
+
 class Sub(_FromBrowser, tag="sub", frozen=True):
-    """Wants a topic: a snapshot now, then deltas."""
+    """Wants a topic: what came after ``known`` if that can still be told, otherwise a snapshot; then deltas."""
 
     topic: _Name
     params: TasksParams | None = None
+    known: Place | None = None
 
 
 class Unsub(_FromBrowser, tag="unsub", frozen=True):
@@ -109,6 +117,13 @@ class DeltaFrame(_ToBrowser, tag="delta", rename={"since": "from"}, omit_default
     seq: int
     data: dict[str, Any] = {}
     rows: dict[str, Any] = {}
+
+
+class Resumed(_ToBrowser, tag="resumed"):
+    """What the browser knows of a topic is still all there is."""
+
+    topic: str
+    seq: int
 
 
 class Gone(_ToBrowser, tag="gone"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dispatcher.live.channel import Channel
-from dispatcher.live.messages import SnapshotReason
+from dispatcher.live.messages import Resumed, SnapshotReason, encode
 
 MAX_TOPICS = 16
 #: What may be on its way without an acknowledgement.
@@ -31,6 +31,8 @@ class Subscription:
     known: int | None = None
     #: Why the next snapshot, if it takes one, is sent.
     reason: SnapshotReason = "sub"
+    #: It went on from where an earlier connection was, and has not been told yet whether there is anything new.
+    is_resuming: bool = False
 
 
 class _Sent(NamedTuple):
@@ -60,9 +62,11 @@ class Seat:
         """Names of the topics subscribed to."""
         return list(self._subscriptions)
 
-    def join(self, channel: Channel) -> None:
-        """Begin with the channel; the first frame is a snapshot. Takes the place of an earlier one of that name."""
-        self._subscriptions[channel.topic.name] = Subscription(channel)
+    def join(self, channel: Channel, known: int | None = None) -> None:
+        """Begin with the channel, after ``known`` if that can still be told, otherwise with a snapshot. Takes the place
+        of an earlier one of that name.
+        """  # fmt: skip
+        self._subscriptions[channel.topic.name] = Subscription(channel, known, is_resuming=known is not None)
         self.wake()
 
     def leave(self, name: str) -> Channel | None:
@@ -126,9 +130,14 @@ class Seat:
         return self.is_visible and len(self._unacked) < MAX_UNACKED_FRAMES and chars < MAX_UNACKED_CHARS
 
     async def _send_next(self, subscription: Subscription) -> bool:
-        frame = subscription.channel.next_frame(subscription.known, subscription.reason)
+        channel = subscription.channel
+        frame = channel.next_frame(subscription.known, subscription.reason)
         if frame is None:
+            if subscription.is_resuming and channel.is_fresh:
+                subscription.is_resuming = False
+                await self._send(encode(Resumed(channel.topic.name, channel.seq)))
             return False
+        subscription.is_resuming = False
         subscription.known, subscription.reason = frame.seq, "slow"
         self._num_sent += 1
         self._unacked.append(_Sent(self._clock(), len(frame.text)))

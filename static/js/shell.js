@@ -1,7 +1,7 @@
 // @ts-check
 // What every page has: the live pill, the stale banner, theme, menu, help, and the keys that go from page to page.
 
-import { serverNow } from "./clock.js";
+import { everySecond, serverNow } from "./clock.js";
 import { byId } from "./dom.js";
 import { span } from "./format.js";
 import { onKeys } from "./keys.js";
@@ -38,7 +38,7 @@ function showStatus() {
     const time = format("log_time", live.heardAt, 0).slice(0, 8);
     const words = banner.querySelector("span");
     if (words) words.textContent = t("live.stale_banner", { time });
-    if (wasStale) toast(t("live.restored"));
+    if (wasStale && (live.status === "live" || live.status === "polling")) toast(t("live.restored"));
     wasStale = isStale;
   }
   if (live.isOutdated && !saidOutdated) {
@@ -87,6 +87,8 @@ byId("theme-button").addEventListener("click", switchTheme);
 byId("help-button").addEventListener("click", showHelp);
 pill.addEventListener("click", togglePause);
 live.addEventListener("status", showStatus);
+// How long ago it was that something was heard.
+everySecond(() => live.status === "stale" && showStatus());
 
 onKeys("?", showHelp);
 onKeys("p", togglePause);

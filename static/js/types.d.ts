@@ -519,6 +519,13 @@ export interface DeltaFrame {
   rows?: Record<string, RowChanges>;
 }
 
+/** What the browser knows of a topic is still all there is. */
+export interface Resumed {
+  type: "resumed";
+  topic: string;
+  seq: number;
+}
+
 /** What the topic was about exists no more. */
 export interface GoneFrame {
   type: "gone";
@@ -548,11 +555,18 @@ export interface TasksParams {
   limit?: number;
 }
 
-/** Wants a topic: a snapshot now, then deltas. */
+/** How far a browser is in a topic, from an earlier connection. */
+export interface Place {
+  epoch: string;
+  seq: number;
+}
+
+/** Wants a topic: what came after `known` if that can still be told, otherwise a snapshot; then deltas. */
 export interface Sub {
   type: "sub";
   topic: string;
   params?: TasksParams | null;
+  known?: Place | null;
 }
 
 /** Wants no more of a topic. */
@@ -580,7 +594,7 @@ export interface Ping {
 }
 
 /** What the server sends. */
-export type Frame = Welcome | SnapshotFrame | DeltaFrame | GoneFrame | ErrorFrame | Pong;
+export type Frame = Welcome | SnapshotFrame | DeltaFrame | Resumed | GoneFrame | ErrorFrame | Pong;
 
 /** What a tab sends. */
 export type Message = Sub | Unsub | Visible | Ack | Ping;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Api
@@ -75,15 +75,21 @@ def test_the_theme_is_kept(visit: Visit) -> None:
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
 
 
-def test_a_pause_stops_all_frames_and_shows_the_present_afterwards(visit: Visit, api: Api) -> None:
+def test_a_pause_stops_all_traffic_and_shows_the_present_afterwards(visit: Visit, api: Api) -> None:
+    sockets: list[WebSocket] = []
+    asked: list[str] = []
+    visit.page.on("websocket", sockets.append)
     [task_id] = api.submit({"type": "demo.noop", "delay_seconds": 600})
     page = visit.open(f"/tasks/{task_id}/")
     state = page.locator("#task .page-head .state > span").first
     page.keyboard.press("p")
     expect(page.locator("#live-pill")).to_have_text("Paused")
+    page.on("request", lambda request: asked.append(request.url))
     api.ask(f"/api/v1/tasks/{task_id}/cancel", {})
     with pytest.raises(AssertionError):
         expect(state).to_have_text("Cancelled", timeout=1_500)
+    assert asked == []
+    assert [socket.is_closed() for socket in sockets] == [True]
     page.keyboard.press("p")
     expect(state).to_have_text("Cancelled")
 

@@ -264,3 +264,32 @@ async def test_after_unsubscribing_nothing_comes(tab) -> None:
     await browser.say(type="unsub", topic="overview")
     await sync_to_async(make_task)()
     assert await browser.is_silent()
+
+
+async def test_another_connection_goes_on_where_the_first_one_ended(tab) -> None:
+    witness, lost = await tab(), await tab()
+    await witness.watch("nodes")
+    await lost.watch("nodes")
+    epoch, seq = lost._places["nodes"]
+    await lost.leave()
+    again = await tab()
+    await again.say(type="sub", topic="nodes", known={"epoch": epoch, "seq": seq})
+    assert (await again.frame()) == {"type": "resumed", "topic": "nodes", "seq": seq}
+    await sync_to_async(make_node)("w-1")
+    again.documents["nodes"], again._places["nodes"] = lost.documents["nodes"], (epoch, seq)
+    assert [node["name"] for node in (await again.until("nodes", lambda pool: pool["nodes"]))["nodes"]] == ["w-1"]
+    assert [frame["type"] for frame in again.frames] == ["welcome", "resumed", "delta"]
+    stranger = await tab()
+    await stranger.say(type="sub", topic="nodes", known={"epoch": "another", "seq": seq})
+    assert (await stranger.frame())["type"] == "snapshot"
+
+
+async def test_what_nobody_watched_in_between_comes_whole(tab) -> None:
+    lost = await tab()
+    await lost.watch("nodes")
+    epoch, seq = lost._places["nodes"]
+    await lost.leave()
+    again = await tab()
+    await again.say(type="sub", topic="nodes", known={"epoch": epoch, "seq": seq})
+    frame = await again.frame()
+    assert (frame["type"], frame["reason"]) == ("snapshot", "sub")

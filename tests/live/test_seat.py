@@ -210,3 +210,50 @@ async def test_joining_again_gives_a_new_snapshot(viewer: Viewer) -> None:
         viewer.seat.join(channel)
         await viewer.settle()
     assert [frame["type"] for frame in viewer.frames] == ["snapshot", "snapshot"]
+
+
+async def test_who_comes_back_gets_what_it_missed(viewer: Viewer) -> None:
+    channel = board()
+    channel.advance({"n": 1})
+    known = channel.seq
+    channel.advance({"n": 2})
+    viewer.seat.join(channel, known)
+    await viewer.settle()
+    assert [(frame["type"], frame["from"], frame["data"]) for frame in viewer.frames] == [("delta", known, {"n": 2})]
+
+
+async def test_who_comes_back_and_missed_nothing_is_told_so_once(viewer: Viewer) -> None:
+    channel = board()
+    channel.advance({"n": 1})
+    viewer.seat.join(channel, channel.seq)
+    await viewer.settle()
+    viewer.seat.wake()
+    await viewer.settle()
+    assert viewer.frames == [{"type": "resumed", "topic": "board", "seq": channel.seq}]
+    # No frame with data: there is nothing to acknowledge.
+    viewer.seat.acknowledge(0)
+    assert not viewer.seat._unacked
+
+
+async def test_who_comes_back_to_an_old_document_waits_until_it_was_read(viewer: Viewer) -> None:
+    channel = board()
+    channel.advance({"n": 1})
+    channel.is_stale = True
+    viewer.seat.join(channel, channel.seq)
+    await viewer.settle()
+    assert viewer.texts == []
+    channel.advance({"n": 1})
+    viewer.seat.wake()
+    await viewer.settle()
+    assert [frame["type"] for frame in viewer.frames] == ["resumed"]
+
+
+async def test_who_was_away_too_long_gets_the_whole(viewer: Viewer) -> None:
+    channel = board()
+    channel.advance({"n": 0})
+    known = channel.seq
+    for n in range(RING + 1):
+        channel.advance({"n": n + 1})
+    viewer.seat.join(channel, known)
+    await viewer.settle()
+    assert [frame["type"] for frame in viewer.frames] == ["snapshot"]
