@@ -130,6 +130,9 @@ class NodeDraining(NodeEvent, frozen=True):
     """Someone (or the node itself) asked for a drain: no new work, finish what it holds."""
 
     kind: ClassVar[str] = "node.draining"
+    #: So long it may take, and what happens to the rest then: it goes elsewhere, or is left alone.
+    deadline_seconds: float | None = None
+    hand_back: bool | None = None
 
 
 class NodeResumed(NodeEvent, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 from django.db import IntegrityError, connection, transaction
@@ -22,12 +23,22 @@ from workers import protocol
 FIRST_HOLD_SECONDS = 1.0
 LONGEST_HOLD_SECONDS = 30.0
 
+#: What an operator's word changes.
+_WANTED = ("intent", "intent_reason", "drain_until", "hands_back", "held_until", "push_failures", "trouble")
+
 #: Nearly all heartbeats change nothing but the lease.
 _RENEW = """
     UPDATE dispatcher_node SET last_seen_at = %s, lease_expires_at = %s
     WHERE id = %s AND boot_id = %s AND boot_id <> '' AND state = 'online' AND draining = %s AND push_key_version >= %s
     RETURNING intent, push_failures, protocol, incarnation
 """
+
+
+class Deadline(NamedTuple):
+    """How long a drain may take, and whether the rest is handed back then, to run elsewhere, or left alone."""
+
+    seconds: float
+    hand_back: bool = True
 
 
 class RegisterFirst(Exception):
@@ -128,6 +139,7 @@ def heartbeat(
         resolve=_unaccounted(node, held, now),
         status=desired_status(node),
         heartbeat_seconds=conf().heartbeat_seconds,
+        drain_seconds=_drain_seconds(node, now),
         cancel=cancel,
         superseded=superseded,
         renew_credential=credential is not None and credentials.is_to_be_renewed(credential, now),
@@ -182,6 +194,15 @@ def desired_status(node: Node) -> protocol.DesiredStatus:
     return "run" if node.intent == NodeIntent.RUN else "drain"
 
 
+def _drain_seconds(node: Node, now: datetime) -> float | None:
+    """In how many seconds the node shall hand back what it still has; None if it need not."""
+    if node.intent != NodeIntent.DRAIN:
+        return None
+    # The row in the hand may be of ``_renewed``, which reads next to nothing.
+    until = Node.objects.filter(pk=node.pk, hands_back=True).values_list("drain_until", flat=True).first()
+    return None if until is None else max(0.0, (until - now).total_seconds())
+
+
 def registered(node: Node, *, credential: str | None = None) -> protocol.Registered:
     """The answer to a registration."""
     return protocol.Registered(
@@ -196,9 +217,14 @@ def registered(node: Node, *, credential: str | None = None) -> protocol.Registe
     )
 
 
-def drain(nodes: Iterable[Node], *, reason: str, actor: str, now: datetime) -> list[Node]:
-    """No new work; what the nodes hold is finished. Returns those that this changed."""
-    return _want(nodes, NodeIntent.DRAIN, events.NodeDraining, reason=reason, actor=actor, now=now)
+def drain(
+    nodes: Iterable[Node], *, reason: str, actor: str, now: datetime, deadline: Deadline | None = None
+) -> list[Node]:
+    """No new work; what the nodes hold is finished, if it ends by the deadline. Returns those that this changed.
+
+    A node that drains already gets the deadline anew; without one its own is lifted.
+    """
+    return _want(nodes, NodeIntent.DRAIN, events.NodeDraining, reason=reason, actor=actor, now=now, deadline=deadline)
 
 
 def resume(nodes: Iterable[Node], *, reason: str = "", actor: str, now: datetime) -> list[Node]:
@@ -296,18 +322,30 @@ def _renew(node: Node, now: datetime) -> None:
 
 
 def _want(
-    nodes: Iterable[Node], intent: NodeIntent, event: type[events.NodeEvent], *, reason: str, actor: str, now: datetime
+    nodes: Iterable[Node],
+    intent: NodeIntent,
+    event: type[events.NodeEvent],
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+    deadline: Deadline | None = None,
 ) -> list[Node]:
     changed = []
+    until = None if deadline is None else now + timedelta(seconds=deadline.seconds)
+    told = {} if deadline is None else {"deadline_seconds": deadline.seconds, "hand_back": deadline.hand_back}
     with transaction.atomic():
         for node in Node.objects.select_for_update().filter(pk__in=[node.pk for node in nodes]):
-            if node.intent == intent and not (intent == NodeIntent.RUN and _is_set_aside(node, now)):
+            is_other = intent == NodeIntent.DRAIN and (deadline is not None or node.drain_until is not None)
+            is_forgiven = intent == NodeIntent.RUN and _is_set_aside(node, now)
+            if node.intent == intent and not (is_other or is_forgiven):
                 continue
             node.intent, node.intent_reason = intent, reason[:200]
+            node.drain_until, node.hands_back = until, None if deadline is None else deadline.hand_back
             if intent == NodeIntent.RUN:
                 node.held_until, node.push_failures, node.trouble = None, 0, ""
-            node.save(update_fields=["intent", "intent_reason", "held_until", "push_failures", "trouble"])
-            Change.objects.append(event(node_id=node.pk, name=node.name, reason=reason), now=now, actor=actor)
+            node.save(update_fields=_WANTED)
+            Change.objects.append(event(node_id=node.pk, name=node.name, reason=reason, **told), now=now, actor=actor)
             changed.append(node)
     return changed
 

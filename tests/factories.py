@@ -26,6 +26,7 @@ from dispatcher.models import (
     TaskProgress,
     TaskTag,
 )
+from dispatcher.models.feed import node_of
 from dispatcher.models.node import digest_of
 from dispatcher.models.queue import canonical_labels
 from dispatcher.states import ACTIVE, TERMINAL, NodeState, TaskState
@@ -88,7 +89,7 @@ def make_engine(name: str = "engine-1", *, now: datetime = NOW) -> EngineProcess
 
 def make_change(event: events.Event, *, at: datetime = NOW, actor: str = "") -> Change:
     """A committed row of the feed."""
-    return Change.objects.create(at=at, kind=event.kind, actor=actor, body=events.encode(event))
+    return Change.objects.create(at=at, kind=event.kind, actor=actor, body=events.encode(event), node_id=node_of(event))
 
 
 def tell(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from workers.executor.job import Job
-from workers.protocol import TaskResult
+from workers.protocol import EMPTY_JSON, TaskResult
 
 #: As many ended jobs are worth a report at once.
 FLUSH_RESULTS = 200
@@ -99,3 +99,17 @@ class Completions:
     def has_ended(self) -> bool:
         """Whether ended jobs wait to be taken."""
         return bool(self._ended)
+
+
+def fitting(
+    ended: list[tuple[Job, TaskResult]], room: int
+) -> tuple[list[tuple[Job, TaskResult]], list[tuple[Job, TaskResult]]]:
+    """What of ``ended`` fits into an answer of ``room`` bytes of results, and the rest."""
+    for index, (_, result) in enumerate(ended):
+        size = 0 if result.result is EMPTY_JSON else len(bytes(result.result))
+        if result.error is not None:
+            size += len(result.error.message) + len(result.error.traceback)
+        room -= size
+        if room < 0:
+            return ended[:index], ended[index:]
+    return ended, []

@@ -167,6 +167,7 @@ class Membership:
         self._settled()
         self._interval = max(0.1, reply.heartbeat_seconds)
         self._node.set_desired(reply.status)
+        self._node.drain_deadline.set(reply.drain_seconds, time.monotonic())
         self._node.cancel(reply.cancel)
         self._node.supersede(reply.superseded)
         is_awaited = self._node.resolve(reply.resolve)

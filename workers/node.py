@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from workers.completions import Burst, Completions
+from workers.completions import Burst, Completions, fitting
 from workers.context import Level, TaskContext
+from workers.drain_deadline import DrainDeadline
 from workers.executor.job import Job, Runner
 from workers.executor.patrol import Patrol
 from workers.executor.slots import SlotPool
@@ -22,7 +23,6 @@ from workers.ledger import Ledger
 from workers.notes import Notes
 from workers.outbox import Outbox
 from workers.protocol import (
-    EMPTY_JSON,
     INLINE_RESULT_MS,
     AttemptRef,
     Control,
@@ -138,6 +138,7 @@ class Node:
             after_job=after_job,
         )
         self.patrol = Patrol(self.pool)
+        self.drain_deadline = DrainDeadline(self.pool, self.patrol)
 
     def start(self) -> None:
         """Open the outbox and start the slots. Results of an earlier run count as seen."""
@@ -168,6 +169,8 @@ class Node:
 
     def set_desired(self, desired: DesiredStatus) -> None:
         """What the dispatcher wants of this node from now on."""
+        if desired == "run":
+            self.drain_deadline.lift()
         if desired == self.desired:
             return
         logger.info("the dispatcher says %s (before: %s)", desired, self.desired)
@@ -242,7 +245,7 @@ class Node:
         """The answer to a push: results of what is done, ``accepted`` for what is not."""
         carried: dict[tuple[str, int], TaskResult] = {}
         if admission.jobs:
-            inline, rest = _fitting(self.completions.close(admission.burst))
+            inline, rest = fitting(self.completions.close(admission.burst), MAX_ANSWER_RESULT_BYTES)
             self.completions.hand_over(rest)
             carried = {(r.task_id, r.attempt): r for r in self.settle(inline, inline=True)}
         jobs = iter(admission.jobs)
@@ -361,6 +364,7 @@ class Node:
     def tend(self, now: float) -> None:
         """Housekeeping, about every second."""
         self.outbox.tend(now)
+        self.drain_deadline.tend(now)
         with self._lock:
             self._ledger.turn(now)
 
@@ -382,18 +386,3 @@ class Node:
 def inline_deadline(received_at: float) -> float:
     """When the answer to a push that came at ``received_at`` has to go out."""
     return received_at + INLINE_RESULT_MS / 1000.0
-
-
-def _fitting(
-    ended: list[tuple[Job, TaskResult]],
-) -> tuple[list[tuple[Job, TaskResult]], list[tuple[Job, TaskResult]]]:
-    """What of ``ended`` fits into an answer, and the rest."""
-    room = MAX_ANSWER_RESULT_BYTES
-    for index, (_, result) in enumerate(ended):
-        size = 0 if result.result is EMPTY_JSON else len(bytes(result.result))
-        if result.error is not None:
-            size += len(result.error.message) + len(result.error.traceback)
-        room -= size
-        if room < 0:
-            return ended[:index], ended[index:]
-    return ended, []

@@ -167,6 +167,8 @@ class HeartbeatReply(Message):
     superseded: list[AttemptRef] = []
     #: As in ``Control``, for a node that cannot be reached; the next heartbeat, sent at once, holds the answer.
     resolve: list[AttemptRef] = []
+    #: With ``drain``: hand back, as ``released``, what has not ended in so many seconds; absent: take your time.
+    drain_seconds: float | None = None
     #: Fetch another credential in place of the one that this heartbeat was sent with.
     renew_credential: bool = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -20,12 +21,23 @@ from dispatcher.scopes import Scope
 DEFAULT_ENROLMENT_SECONDS: Final = 24 * 3600.0
 MAX_ENROLMENT_SECONDS: Final = 366 * 86400.0
 MAX_ENROLMENT_USES: Final = 1000
+#: The longest deadline of a drain, in seconds: what a task may run at most.
+MAX_DRAIN_SECONDS: Final = 7 * 86400.0
 
 
 class Reason(msgspec.Struct, forbid_unknown_fields=True):
     """Why an operator does it; shown to the others."""
 
     reason: Annotated[str, msgspec.Meta(max_length=200), LINE] = ""
+
+
+class DrainRequest(Reason, forbid_unknown_fields=True):
+    """Why, how long it may take, and what becomes of what outlasts that."""
+
+    #: Without one the node takes as long as it takes.
+    deadline_seconds: Annotated[float, msgspec.Meta(gt=0, le=MAX_DRAIN_SECONDS)] | None = None
+    #: At the deadline: hand back what still runs, so that it starts anew elsewhere, or leave it.
+    hand_back: bool = True
 
 
 class EnrolmentRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -37,11 +49,12 @@ class EnrolmentRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
 
 
 reason_decoder = msgspec.json.Decoder(Reason)
+_drain = msgspec.json.Decoder(DrainRequest)
 _no_fields = msgspec.json.Decoder(NoFields)
 _enrolment = msgspec.json.Decoder(EnrolmentRequest)
 
 #: What an operator can want of a node, by the last part of the address.
-ACTIONS: Final = {
+ACTIONS: Final[dict[str, Callable[..., list[Node]]]] = {
     "drain": node_registry.drain,
     "resume": node_registry.resume,
     "disable": node_registry.disable,
@@ -80,11 +93,13 @@ class NodeActionView(ApiView):
 
     def post(self, _request: Request, name: str, action: str) -> HttpResponse:
         """Say what is wanted of the node. Repeating it changes nothing."""
-        reason = read_reason(self)
+        wanted: Reason = self.read(_drain) if action == "drain" else self.read(reason_decoder)
+        reason = _checked(wanted)
         node = Node.objects.filter(name=known_name(name)).first()
         if node is None:
             raise Problem(404, "There is no such node.")
-        changed = ACTIONS[action]([node], reason=reason, actor=self.actor, now=self.now)
+        more = {"deadline": _deadline(wanted)} if isinstance(wanted, DrainRequest) else {}
+        changed = ACTIONS[action]([node], reason=reason, actor=self.actor, now=self.now, **more)
         node.refresh_from_db()
         return answer(
             {
@@ -92,9 +107,17 @@ class NodeActionView(ApiView):
                 "state": node.state,
                 "intent": node.intent,
                 "reason": node.intent_reason,
+                "drain_until": node.drain_until,
+                "hands_back": node.hands_back,
                 "changed": bool(changed),
             }
         )
+
+
+def _deadline(wanted: DrainRequest) -> node_registry.Deadline | None:
+    if wanted.deadline_seconds is None:
+        return None
+    return node_registry.Deadline(wanted.deadline_seconds, wanted.hand_back)
 
 
 class RotateView(ApiView):
@@ -134,7 +157,11 @@ class EnrolmentTokensView(ApiView):
 
 def read_reason(view: ApiView) -> str:
     """The reason in the body of a view's request; "" if it names none."""
-    reason = view.read(reason_decoder).reason.strip()
+    return _checked(view.read(reason_decoder))
+
+
+def _checked(wanted: Reason) -> str:
+    reason = wanted.reason.strip()
     if error := text_error(reason):
         raise invalid([FieldError(error, "reason")])
     return reason

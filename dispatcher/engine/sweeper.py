@@ -20,6 +20,9 @@ from dispatcher.states import NodeIntent, NodeState
 logger = logging.getLogger(__name__)
 
 EXPIRE_BATCH = 1000
+#: A drained node hands back by itself what outlasts the deadline. One that has not by so long after it, because it
+#: speaks an earlier protocol or cannot be reached, is spared the trouble.
+HAND_BACK_PATIENCE = timedelta(seconds=30)
 
 
 class Sweeper(Loop):
@@ -70,6 +73,9 @@ class Sweeper(Loop):
             node_registry.extend_leases(until=until)
             lifecycle.extend_deadlines(by=timedelta(seconds=verdict.jump_seconds), until=until)
         self._memory = verdict.memory
+        late = [node.pk for node in nodes if _is_past_its_drain(node, now)]
+        if late and (taken := lifecycle.hand_back(late, now=now)):
+            logger.warning("%d attempts taken back from drained nodes after their deadline", taken)
         self._tell_of_hold(verdict, nodes, now)
         silent = [pk for pk, state in verdict.states.items() if state is NodeState.SUSPECT]
         gone = [pk for pk, state in verdict.states.items() if state is NodeState.OFFLINE]
@@ -88,6 +94,11 @@ class Sweeper(Loop):
             logger.error("%d of %d nodes fell silent at once; nothing is taken from them yet", silent, len(expected))
             Change.objects.append(events.PoolHeld(silent=silent, total=len(expected)), now=now)
         self._is_holding = bool(verdict.held)
+
+
+def _is_past_its_drain(node: Node, now: datetime) -> bool:
+    """Whether what the node still has is to be taken from it."""
+    return bool(node.hands_back and node.drain_until and node.drain_until + HAND_BACK_PATIENCE < now)
 
 
 def _pulse(node: Node, *, is_answering: bool) -> health.Pulse:

@@ -10,6 +10,7 @@ from dispatcher.lifecycle.endings import FailedAttempt, end, succeed
 from dispatcher.lifecycle.losing import (
     draw_back,
     extend_deadlines,
+    hand_back,
     is_any_amiss,
     lose_held_by,
     lose_overdue,
@@ -39,6 +40,7 @@ __all__ = [
     "end",
     "expire",
     "extend_deadlines",
+    "hand_back",
     "is_any_amiss",
     "lose_held_by",
     "lose_overdue",

@@ -1,4 +1,7 @@
-"""dispatched | running → scheduled | failed: attempts given up because their node fell silent, restarted or overran."""
+"""dispatched | running → scheduled | failed: attempts given up because of their node.
+
+It fell silent, was started anew, overran, or was drained and did not hand back in time what it had.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,13 @@ def is_any_amiss(*, now: datetime) -> bool:
 def lose_held_by(node_ids: Sequence[int], *, reason: str, now: datetime) -> int:
     """Give up every attempt that these nodes hold. Returns how many."""
     return _lose(Task.objects.active().filter(node_id__in=node_ids), reason=reason, now=now)
+
+
+def hand_back(node_ids: Sequence[int], *, now: datetime) -> int:
+    """Take back every attempt that these nodes hold, without counting it: their drain has passed its deadline."""
+    held = Task.objects.active().filter(node_id__in=node_ids)
+    reason = "the node was drained and the time for it was over"
+    return _lose(held, reason=reason, now=now, outcome=AttemptOutcome.RELEASED, kind="HandedBack")
 
 
 def lose_stale(*, now: datetime, node_id: int | None = None) -> int:
@@ -68,16 +78,20 @@ def draw_back(*, now: datetime) -> None:
     ahead.update(attempt_deadline=ExpressionWrapper(now + left, output_field=DateTimeField()), dispatched_at=now)
 
 
-def _lose(tasks: TaskQuerySet, *, reason: str, now: datetime) -> int:
-    error = msgspec.json.encode({"type": "AttemptLost", "message": reason, "traceback": ""}).decode()
+def _lose(
+    tasks: TaskQuerySet,
+    *,
+    reason: str,
+    now: datetime,
+    outcome: AttemptOutcome = AttemptOutcome.LOST,
+    kind: str = "AttemptLost",
+) -> int:
+    error = msgspec.json.encode({"type": kind, "message": reason, "traceback": ""}).decode()
     lost = 0
     while True:
         held = list(tasks.order_by("id").values_list("id", "attempt")[:BATCH])
         ended = end(
-            [
-                FailedAttempt(task_id=pk, attempt=attempt, outcome=AttemptOutcome.LOST, error=error)
-                for pk, attempt in held
-            ],
+            [FailedAttempt(task_id=pk, attempt=attempt, outcome=outcome, error=error) for pk, attempt in held],
             node_id=None,
             now=now,
         )

@@ -13,12 +13,17 @@ from dispatcher.states import TaskState
 from dispatcher.wake import notify
 
 
+def node_of(event: events.Event) -> int | None:
+    """The node that the event happened to, if it is one of a node."""
+    return event.node_id if isinstance(event, events.NodeEvent) else None
+
+
 class ChangeManager(models.Manager["Change"]):
     """Appending to the feed."""
 
     def append(self, event: events.Event, *, now: datetime, actor: str = "") -> None:
         """Add the event to the feed, in the caller's transaction; wakes who waits once that has committed."""
-        self.create(at=now, kind=event.kind, actor=actor, body=events.encode(event))
+        self.create(at=now, kind=event.kind, actor=actor, body=events.encode(event), node_id=node_of(event))
         transaction.on_commit(notify, robust=True)
 
 
@@ -35,13 +40,18 @@ class Change(models.Model):
     #: Who asked for it, if a person or program did; such rows are the audit trail.
     actor = models.CharField(_("by"), max_length=150, blank=True)
     body = models.TextField(_("facts"))
+    #: Of events of one node; null on all others, which are nearly all.
+    node_id = models.IntegerField(null=True, blank=True)
 
     objects = ChangeManager()
 
     class Meta:
         verbose_name = _("change")
         verbose_name_plural = _("changes")
-        indexes = [models.Index(fields=["-id"], name="change_audit", condition=~models.Q(actor=""))]
+        indexes = [
+            models.Index(fields=["-id"], name="change_audit", condition=~models.Q(actor="")),
+            models.Index(fields=["node_id", "-id"], name="change_of_node", condition=Q(node_id__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} @{self.pk}"

@@ -47,6 +47,10 @@ class Node(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=_choices(NodeState), default=NodeState.OFFLINE)
     intent = models.CharField(_("intent"), max_length=10, choices=_choices(NodeIntent), default=NodeIntent.RUN)
     intent_reason = models.CharField(_("reason"), max_length=200, blank=True)
+    #: Of a drain: what is still on the node then does not wait any longer; None if it may take as long as it takes.
+    drain_until = models.DateTimeField(_("drained by"), null=True, blank=True)
+    #: Whether what outlasts that is handed back and runs elsewhere. Null without such a time.
+    hands_back = models.BooleanField(_("hands back then"), null=True, blank=True)
     #: The node itself takes no more work.
     draining = models.BooleanField(_("drains itself"), default=False)
 

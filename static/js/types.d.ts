@@ -684,6 +684,9 @@ export interface NodeDraining {
   node_id: number;
   name: string;
   reason?: string;
+  /** So long it may take, and what happens to the rest then: it goes elsewhere, or is left alone. */
+  deadline_seconds?: number | null;
+  hand_back?: boolean | null;
 }
 
 /** A drained or disabled node takes work again. */

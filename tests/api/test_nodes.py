@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from django.utils import timezone
 
 from dispatcher import credentials, node_registry
 from dispatcher.models import Change, Credential, LogChunk, Node, Task, TaskProgress
@@ -327,6 +328,28 @@ class TestOperators:
         assert answer.fields == [(None, "reason")]
         node.refresh_from_db()
         assert node.intent == NodeIntent.RUN
+
+    def test_a_drain_may_have_a_deadline(self, operator: Caller, node: Node, node_caller: Caller) -> None:
+        answer = operator.post("/api/v1/nodes/n-1/drain", {"reason": "r", "deadline_seconds": 600})
+        assert answer.json["hands_back"] is True
+        until = datetime.fromisoformat(answer.json["drain_until"])
+        assert timedelta(seconds=590) < until - timezone.now() <= timedelta(seconds=600)
+        told = node_caller.post(HEARTBEAT, {"boot_id": node.boot_id}).json
+        assert 590 < told["drain_seconds"] <= 600
+        operator.post("/api/v1/nodes/n-1/drain", {"deadline_seconds": 600, "hand_back": False})
+        assert "drain_seconds" not in node_caller.post(HEARTBEAT, {"boot_id": node.boot_id}).json
+
+    @pytest.mark.parametrize(
+        ("action", "body"),
+        [
+            ("drain", {"deadline_seconds": 0}),
+            ("drain", {"deadline_seconds": 8 * 86400}),
+            ("drain", {"hand_back": "yes"}),
+            ("resume", {"deadline_seconds": 60}),
+        ],
+    )
+    def test_deadlines_have_bounds(self, operator: Caller, node: Node, action: str, body: Any) -> None:
+        assert operator.post(f"/api/v1/nodes/n-1/{action}", body).status == 400
 
     def test_list_and_detail(self, viewer: Caller, node: Node) -> None:
         make_task(state=TaskState.RUNNING, node=node, now=now())

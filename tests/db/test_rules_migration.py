@@ -9,43 +9,65 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection
 
-from dispatcher.models import Attempt, Node, Task
+from dispatcher.models import Attempt, Change, Node, Queue, Task
 from dispatcher.states import TaskState
 from tests.factories import make_attempt, make_node, make_task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def migrate(*name: str) -> None:
-    call_command("migrate", "dispatcher", *name, verbosity=0)
-
-
-def columns_since() -> list[str]:
-    """Columns of nodes that later versions have added, without which today's models make none."""
+def columns(table: str) -> set[str]:
     with connection.cursor() as cursor:
-        there = {column.name for column in connection.introspection.get_table_description(cursor, Node._meta.db_table)}
-    return [field.column for field in Node._meta.local_concrete_fields if field.column not in there]
+        cursor.execute(f"SELECT * FROM {table} LIMIT 0")
+        return {column[0] for column in cursor.description}
 
 
-def alter_nodes(action: str, columns: list[str]) -> None:
-    with connection.cursor() as cursor:
-        for column in columns:
-            kind = " varchar(200) NULL" if action == "ADD" else ""
-            cursor.execute(f"ALTER TABLE {Node._meta.db_table} {action} COLUMN {column}{kind}")
+class Later:
+    """The columns that later versions have, so that the factories and models of today can be used with older tables."""
+
+    def __init__(self) -> None:
+        self._added: set[tuple[str, str]] = set()
+
+    def add(self) -> None:
+        with connection.schema_editor() as editor:
+            for model in (Change, Node, Queue, Task, Attempt):
+                table = model._meta.db_table
+                known = columns(table)
+                for field in model._meta.local_concrete_fields:
+                    if field.column not in known:
+                        kind = field.db_type(connection)
+                        editor.execute(f"ALTER TABLE {table} ADD COLUMN {field.column} {kind} NULL")
+                        self._added.add((table, field.column))
+
+    def drop(self) -> None:
+        with connection.schema_editor() as editor:
+            for table, column in self._added:
+                # SQLite copies tables when it migrates, without what is none of theirs.
+                if column in columns(table):
+                    editor.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        self._added.clear()
+
+
+later = Later()
+
+
+def migrate(name: str) -> None:
+    later.drop()
+    try:
+        call_command("migrate", "dispatcher", name, verbosity=0)
+    finally:
+        later.add()
 
 
 @pytest.fixture
 def before() -> Iterator[None]:
     migrate("0006")
-    later = columns_since()
-    alter_nodes("ADD", later)
     yield
     # However the test left it: others go on with this database.
     Task.objects.all().delete()
     Attempt.objects.all().delete()
-    # A copy of the table that the migration made has them no more.
-    alter_nodes("DROP", [column for column in later if column not in columns_since()])
-    migrate()
+    later.drop()
+    call_command("migrate", "dispatcher", verbosity=0)
 
 
 def change(task: Task, **values: Any) -> None:

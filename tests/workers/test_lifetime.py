@@ -15,6 +15,7 @@ from tests.workers.dispatcher_double import DispatcherDouble
 from tests.workers.node_process import TOKEN, NodeProcess
 from tests.workers.signed import a_task, ref
 from tests.workers.test_executors import eventually, is_running, number_in
+from workers import protocol
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("node")]
 
@@ -55,6 +56,22 @@ def test_what_outlasts_the_drain_is_handed_back_and_processes_are_ended_first(
         assert [dispatcher.result_of(task.task_id).outcome for task in tasks] == ["released"] * 3
         assert not is_running(pid)
         assert node.wait() == 0
+
+
+def test_what_outlasts_an_operators_deadline_is_handed_back_and_the_node_goes_on(
+    dispatcher: DispatcherDouble, tmp_path: Path
+) -> None:
+    with NodeProcess(dispatcher, tmp_path / "state", "--slots", "1") as node:
+        running = a_task("t.wait", {"file": str(tmp_path / "never")})
+        waiting = a_task("t.mark", {"file": str(tmp_path / "ran")})
+        node.client.push(running, waiting)
+        node.await_running(running)
+        dispatcher.heartbeat_reply = protocol.HeartbeatReply(status="drain", drain_seconds=0.05, heartbeat_seconds=0.2)
+        assert [dispatcher.result_of(task.task_id).outcome for task in (running, waiting)] == ["released"] * 2
+        assert not (tmp_path / "ran").exists()
+        dispatcher.heartbeat_reply = protocol.HeartbeatReply(heartbeat_seconds=0.2)
+        eventually(lambda: not node.client.status().draining, "work again")
+        assert node.run(a_task("t.double", {"n": 2})).outcome == "succeeded"
 
 
 def test_a_thread_that_came_back_late_does_not_disturb_the_drain(dispatcher: DispatcherDouble, tmp_path: Path) -> None:

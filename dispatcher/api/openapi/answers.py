@@ -106,6 +106,9 @@ class NodeSteered(TypedDict):
     state: str
     intent: str
     reason: str
+    #: Of a drain with a deadline: when it ends, and whether what is left then is handed back.
+    drain_until: datetime | None
+    hands_back: bool | None
     changed: bool
 
 

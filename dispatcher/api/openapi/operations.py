@@ -50,6 +50,7 @@ class Operation:
 
 _IDS: Final = {"two": {"ids": ["124", "125"]}}
 _REASON: Final = {"a reason": {"reason": "disk full"}}
+_DRAIN: Final = {"within ten minutes": {"reason": "new kernel", "deadline_seconds": 600, "hand_back": True}}
 
 _TASKS: Final = {
     "GET /api/v1/tasks": Operation(
@@ -102,8 +103,8 @@ _NODES: Final = {
     **{
         f"POST /api/v1/nodes/{{name}}/{action}": Operation(
             name=f"{action}_node",
-            body=nodes.Reason,
-            examples=_REASON,
+            body=nodes.DrainRequest if action == "drain" else nodes.Reason,
+            examples=_DRAIN if action == "drain" else _REASON,
             answers={200: answers.NodeSteered},
             errors=(404,),
         )
