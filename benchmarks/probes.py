@@ -18,9 +18,16 @@ class ApiClient:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
+    def get(self, path: str) -> Any:
+        """GET; the decoded answer. ``SystemExit`` with the answer's text if it is an error."""
+        return self._ask("GET", path, None)
+
     def post(self, path: str, body: bytes) -> Any:
         """POST JSON; the decoded answer. ``SystemExit`` with the answer's text if it is an error."""
-        self._connection.request("POST", path, body=body, headers=self._headers)
+        return self._ask("POST", path, body)
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+        self._connection.request(method, path, body=body, headers=self._headers)
         response = self._connection.getresponse()
         answer = response.read()
         if response.status >= 300:
