@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
-from dispatcher.api import feed, health, node_wire, nodes, problems, queue_routes, tasks
+from dispatcher.api import feed, health, node_wire, nodes, problems, queue_routes, tasks, types
 from dispatcher.api.openapi import view as openapi
 
 app_name = "api"
@@ -33,6 +33,8 @@ routes = [
     path("queues/<str:name>", queue_routes.QueueView.as_view(), name="queue"),
     path("queues/<str:name>/pause", queue_routes.PauseView.as_view(), name="queue-pause"),
     path("queues/<str:name>/resume", queue_routes.ResumeView.as_view(), name="queue-resume"),
+    path("types", types.TypesView.as_view(), name="types"),
+    path("types/<path:name>", types.TypeView.as_view(), name="type"),
     path("counts", feed.CountsView.as_view(), name="counts"),
     path("changes", feed.ChangesView.as_view(), name="changes"),
     path("openapi.json", openapi.DocumentView.as_view(), name="openapi"),

@@ -23,6 +23,7 @@ SECOND_MS = 1000
 UNRESERVED = "!~*'()"
 #: From here on, one decimal would be rounded up to a whole minute, or to ten.
 ALMOST_MINUTE_MS, ALMOST_TEN = 59_950, 9.95
+SMALLEST_SHARE = 0.1
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 
@@ -161,6 +162,19 @@ def percent(value: Any, now: datetime) -> str:
     return "" if value is None or value == "" else f"{int(float(value) * 100 + 0.5)}%"
 
 
+def share(value: Any, now: datetime) -> str:
+    """A share of one as a percentage: one decimal below ten, none of it lost to rounding."""
+    del now
+    if value is None or value == "":
+        return DASH
+    percents = float(value) * 100
+    if 0 < percents < SMALLEST_SHARE:
+        return "<0.1%"
+    if percents < ALMOST_TEN:
+        return f"{int(percents * 10 + 0.5) / 10:.1f}".removesuffix(".0") + "%"
+    return f"{int(percents + 0.5)}%"
+
+
 def fraction(value: Any, now: datetime) -> str:
     """A share of one for the ``value`` of a progress element."""
     del now
@@ -234,6 +248,24 @@ def node_url(value: Any, now: datetime) -> str:
     """The page of a node."""
     del now
     return reverse("dashboard:nodes") + quote(str(value), safe=UNRESERVED) + "/" if value else ""
+
+
+def type_url(value: Any, now: datetime) -> str:
+    """The page of a task type."""
+    del now
+    return reverse("dashboard:types") + quote(str(value), safe=UNRESERVED) + "/" if value else ""
+
+
+def type_tasks_url(value: Any, now: datetime) -> str:
+    """The tasks of a type."""
+    del now
+    return reverse("dashboard:tasks") + "?type=" + quote(str(value), safe=UNRESERVED) if value else ""
+
+
+def submit_url(value: Any, now: datetime) -> str:
+    """The form for a new task of a type."""
+    del now
+    return reverse("dashboard:submit") + "?type=" + quote(str(value), safe=UNRESERVED) if value else ""
 
 
 def queue_tasks_url(value: Any, now: datetime) -> str:
@@ -331,6 +363,7 @@ VALUE_FORMATS: dict[str, Callable[[Any, datetime], str]] = {
     for function in (
         plain, or_dash, ago, ago_or_dash, due, elapsed, elapsed_or_dash, duration, duration_seconds, moment, log_time,
         iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url, task_number,
+        type_url, type_tasks_url, submit_url, share,
         labels, labels_or_dash, select_label, breaker_title, spark_line, spark_area, tone_bad, at_least_one,
     )
 }  # fmt: skip

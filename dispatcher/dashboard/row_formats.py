@@ -244,6 +244,12 @@ def queue_eta(row: Any, now: datetime) -> str:
     return duration(depth / per_minute * 60_000, now) if per_minute > 0 else _("grows")
 
 
+def type_nodes_tone(row: Any, now: datetime) -> str:
+    """The tone of how many nodes run a type: nobody does."""
+    del now
+    return "" if _get(row, "nodes_online") else "warn"
+
+
 def has_tasks(row: Any, now: datetime) -> str:
     """Whether any task was ever submitted, by an overview's counts."""
     del now
@@ -261,7 +267,8 @@ FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | {
         task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, slots_box, busy_width,
         slots_note, tone_nodes, nodes_note, failure_key, not_due, not_blocked, waiting_tone, obstacles, nodes_more,
         tries, waited, ran_for, attempt_waited, attempt_ran,
-        breaker_closed, cannot_drain, cannot_resume, queue_state, queue_word, queue_icon, queue_eta, has_tasks,
+        breaker_closed, cannot_drain, cannot_resume, queue_state, queue_word, queue_icon, queue_eta,
+        type_nodes_tone, has_tasks,
         has_no_tasks,
     )
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, re_path
 
-from dispatcher.dashboard import views
+from dispatcher.dashboard import types, views
 from dispatcher.dashboard.activity import activity, activity_export
 from dispatcher.dashboard.sign_in import throttled
 from dispatcher.dashboard.tokens import revoke_token, tokens
@@ -21,6 +21,8 @@ urlpatterns = [
     path("queues/", views.queues, name="queues"),
     path("activity/", activity, name="activity"),
     path("activity/export/", activity_export, name="activity_export"),
+    path("types/", types.types, name="types"),
+    path("types/<path:name>/", types.type_page, name="type"),
     path("submit/", views.submit, name="submit"),
     path("tokens/", tokens, name="tokens"),
     re_path(r"^tokens/(?P<token_id>[0-9]{1,18})/revoke/$", revoke_token, name="revoke_token"),

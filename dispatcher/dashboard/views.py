@@ -32,7 +32,7 @@ def page_of(request: HttpRequest, template: str, page: str, *, status: int = 200
     return render(request, f"dashboard/{template}.html", shared | context, status=status)
 
 
-def _missing(request: HttpRequest, page: str, title: str, text: str, back: tuple[str, str]) -> HttpResponse:
+def missing(request: HttpRequest, page: str, title: str, text: str, back: tuple[str, str]) -> HttpResponse:
     """404 for what is not there, with the way back to the list."""
     url, label = back
     return page_of(request, "missing", page, status=404, title=title, text=text, back_url=url, back_label=label)
@@ -82,7 +82,7 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
     if document is None:
         title = _("There is no task %s") % task_id
         text = _("It was never submitted, or it was deleted for its age.")
-        return _missing(request, "tasks", title, text, (reverse("dashboard:tasks"), _("All tasks")))
+        return missing(request, "tasks", title, text, (reverse("dashboard:tasks"), _("All tasks")))
     return page_of(request, "task", "tasks", document=document, is_unmasked=sight is Sight.ALL)
 
 
@@ -101,7 +101,7 @@ def node(request: HttpRequest, name: str) -> HttpResponse:
     document = queries.node_detail(name, timezone.now())
     if document is None:
         title, text = _("There is no node of this name"), _("Nodes appear when their program comes up.")
-        return _missing(request, "nodes", title, text, (reverse("dashboard:nodes"), _("All nodes")))
+        return missing(request, "nodes", title, text, (reverse("dashboard:nodes"), _("All nodes")))
     return page_of(request, "node", "nodes", document=document)
 
 

@@ -125,6 +125,32 @@ class NodeTopic(Topic):
         return queries.node_detail(self._node, reads.now, reads.counts)
 
 
+class TypesTopic(Topic):
+    """``types``"""
+
+    pattern: ClassVar = "types"
+    shape: ClassVar = shapes.TypesDocument
+    lists: ClassVar = {"types": "name"}
+
+    def read(self, reads: PassReads) -> Document:
+        return queries.types_document(reads.now)
+
+
+class TypeTopic(Topic):
+    """``type:<name>``"""
+
+    pattern: ClassVar = "type:<name>"
+    shape: ClassVar = shapes.TypeDetail
+    lists: ClassVar = {"series": "minute"}
+
+    def __init__(self, name: str, task_type: str) -> None:
+        super().__init__(name)
+        self._type = task_type
+
+    def read(self, reads: PassReads) -> Document | None:
+        return queries.type_detail(self._type, reads.now)
+
+
 class TaskTopic(Topic):
     """``task:<id>``"""
 
@@ -251,12 +277,16 @@ def parse_topic(name: str, params: TasksParams | None) -> Topic:
         return TaskTopic(name, task_id)
     if word == "activity":
         return ActivityTopic(name, _audit_filters(rest))
+    if word == "type" and rest and rest.isprintable():
+        return TypeTopic(name, rest)
     if word == "node" and rest and rest.isprintable():
         return NodeTopic(name, rest)
     raise TopicError("unknown_topic", "there is no such topic")
 
 
-_PLAIN: dict[str, Callable[[str], Topic]] = {"overview": OverviewTopic, "nodes": NodesTopic, "queues": QueuesTopic}
+_PLAIN: dict[str, Callable[[str], Topic]] = {
+    "overview": OverviewTopic, "nodes": NodesTopic, "queues": QueuesTopic, "types": TypesTopic,
+}  # fmt: skip
 
 
 def _audit_filters(query: str) -> AuditFilters:

@@ -16,6 +16,7 @@ from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import MAX_LIMIT, task_page
 from dispatcher.queries.tasks_document import tasks_document
 from dispatcher.queries.tokens import api_tokens
+from dispatcher.queries.type_rows import type_detail, types_document
 from dispatcher.queries.waiting import waiting
 
 __all__ = [
@@ -41,7 +42,9 @@ __all__ = [
     "task_page",
     "task_rows",
     "tasks_document",
+    "type_detail",
     "types",
+    "types_document",
     "waiting",
     "waiting_per_queue",
 ]

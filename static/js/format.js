@@ -139,6 +139,14 @@ const rate = (value, now) => {
 };
 
 /** @type {Format} */
+const share = (value) => {
+  if (isNone(value)) return DASH;
+  const percents = Number(value) * 100;
+  if (percents > 0 && percents < 0.1) return "<0.1%";
+  return `${percents < 9.95 ? (Math.floor(percents * 10 + 0.5) / 10).toFixed(1).replace(/\.0$/, "") : Math.floor(percents + 0.5)}%`;
+};
+
+/** @type {Format} */
 const percent = (value) => (isNone(value) ? "" : `${Math.floor(Number(value) * 100 + 0.5)}%`);
 
 /** @type {Format} */
@@ -215,6 +223,10 @@ export const VALUE_FORMATS = {
   compact,
   rate,
   percent,
+  share,
+  type_url: (value) => (isNone(value) ? "" : `/types/${encodeURIComponent(value)}/`),
+  type_tasks_url: (value) => (isNone(value) ? "" : `/tasks/?type=${encodeURIComponent(value)}`),
+  submit_url: (value) => (isNone(value) ? "" : `/submit/?type=${encodeURIComponent(value)}`),
   fraction,
   word,
   icon,

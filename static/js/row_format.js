@@ -133,6 +133,7 @@ export const FORMATS = {
   queue_word: (row, now) => word(queueState(row, now), now),
   queue_icon: (row, now) => icon(queueState(row, now), now),
   queue_eta: queueEta,
+  type_nodes_tone: (row) => (row?.nodes_online ? "" : "warn"),
   has_tasks: hasTasks,
   has_no_tasks: (row, now) => (hasTasks(row, now) ? NO : YES),
 };

@@ -426,6 +426,24 @@ export interface TasksDocument {
   counts: Counts | null;
 }
 
+/** Everything about one type; the document of the live topic `type:<name>`. */
+export interface TypeDetail {
+  type: TypeLine;
+  timeout_seconds: number | null;
+  /** The JSON Schema that payloads are checked by: of most nodes that are online, else of the last that was. */
+  schema: Record<string, unknown> | null;
+  /** Why schemas that nodes sent are not used. */
+  schema_errors: string[];
+  /** Keywords of the schema that are not checked at submission. */
+  unchecked: string[];
+  /** By version. */
+  offers: TypeOffer[];
+  /** Queues in which its tasks were seen. */
+  queues: string[];
+  /** The last 60 minutes, oldest first; the last one is not over. Depths are not kept by type. */
+  series: SeriesPoint[];
+}
+
 /** What a node says of one task type. */
 export interface TypeInfo {
   name: string;
@@ -433,6 +451,45 @@ export interface TypeInfo {
   description: string;
   timeout_seconds: number | null;
   schema: Record<string, unknown> | null;
+}
+
+/** One task type in a list, with its last hour. */
+export interface TypeLine {
+  name: string;
+  description: string;
+  /** Of the nodes that are online; more than one means that they differ. */
+  versions: string[];
+  has_schema: boolean;
+  /** Nodes that are online advertise different schemas. */
+  schemas_differ: boolean;
+  /** Nodes that can run it, with those that take any type. */
+  nodes_online: number;
+  nodes_total: number;
+  /** Tasks brought to an end in the last minute. */
+  per_minute: number;
+  succeeded_last_hour: number;
+  failed_last_hour: number;
+  /** Of the tasks that succeeded or failed in the last hour; None without any. */
+  failed_share: number | null;
+  /** Over the last hour, in ms; None without data. */
+  wait_p95: number | null;
+  run_p95: number | null;
+  /** Tasks brought to an end in each of the last 60 minutes, oldest first; the last one is not over. */
+  history: number[];
+}
+
+/** Nodes that advertise a type alike. */
+export interface TypeOffer {
+  key: string;
+  version: string;
+  /** Names the schema; "" for nodes without one. */
+  schema: string;
+  /** Payloads are checked by this schema. */
+  is_used: boolean;
+  /** Online, by name, at most 50. */
+  nodes: string[];
+  nodes_online: number;
+  nodes_total: number;
 }
 
 /** One task type: advertised by nodes that are not offline, or seen on tasks. */
@@ -448,6 +505,11 @@ export interface TypeRow {
   versions: string[];
   /** Queues in which tasks of this type were seen. */
   queues: string[];
+}
+
+/** The document of the live topic `types`. */
+export interface TypesDocument {
+  types: TypeLine[];
 }
 
 /** Why a ready task has not been given to a node yet. */
@@ -467,7 +529,7 @@ export interface Waiting {
 }
 
 /** The topics that can be subscribed to. */
-export type Topic = `activity:${string}` | `node:${string}` | `nodes` | `overview` | `queues` | `task:${string}` | `tasks`;
+export type Topic = `activity:${string}` | `node:${string}` | `nodes` | `overview` | `queues` | `task:${string}` | `tasks` | `type:${string}` | `types`;
 
 /** The document of a topic. */
 export type DocumentOf<T extends Topic> =
@@ -478,6 +540,8 @@ export type DocumentOf<T extends Topic> =
   T extends `queues` ? QueuesDocument :
   T extends `task:${string}` ? TaskDocument :
   T extends `tasks` ? TasksDocument :
+  T extends `type:${string}` ? TypeDetail :
+  T extends `types` ? TypesDocument :
   never;
 
 /** What changed in a list of rows; `key` names the member that tells them apart. */

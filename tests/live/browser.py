@@ -17,6 +17,7 @@ ORDER = {
     "series": lambda row: row["minute"],
     "nodes": lambda row: row["name"],
     "queues": lambda row: row["name"],
+    "types": lambda row: row["name"],
     "rows": lambda row: -int(row["id"]),
     "tasks": lambda row: -int(row["id"]),
     "attempts": lambda row: (row["number"], float("inf") if row["id"] == "current" else int(row["id"])),

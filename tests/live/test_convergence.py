@@ -60,6 +60,7 @@ class History:
             "overview": {},
             "nodes": {},
             "queues": {},
+            "types": {},
             "node:w-1": {},
             **{f"task:{pk}": {} for pk in ids},
             "tasks": {"filters": filters, "ids": shown, "limit": 5},

@@ -95,6 +95,8 @@ _API: dict[str, list[tuple[str, Least, dict[str, Any] | None, int]]] = {
     "queues/<str:name>": [("GET", TASKS_READ, None, 200), ("PATCH", OPERATE, {"description": "d"}, 200)],
     "queues/<str:name>/pause": [("POST", OPERATE, {"reason": "r"}, 200)],
     "queues/<str:name>/resume": [("POST", OPERATE, {}, 200)],
+    "types": [("GET", TASKS_READ, None, 200)],
+    "types/<path:name>": [("GET", TASKS_READ, None, 200)],
     "counts": [("GET", TASKS_READ, None, 200)],
     "changes": [("GET", TASKS_READ, None, 200)],
     "openapi.json": [("GET", TASKS_READ, None, 200)],
@@ -118,13 +120,17 @@ _OTHERS = [
     Row("live/snapshot", "GET", SIGNED_IN, "/live/snapshot?topic=overview"),
 ]  # fmt: skip
 _PAGES = [
-    *(Row(path, "GET", SIGNED_IN, f"/{path}") for path in ("", "tasks/", "nodes/", "queues/", "submit/", "activity/")),
+    *(
+        Row(path, "GET", SIGNED_IN, f"/{path}")
+        for path in ("", "tasks/", "nodes/", "queues/", "submit/", "activity/", "types/")
+    ),
     Row("activity/export/", "GET", SIGNED_IN, "/activity/export/"),
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/"),
     # Whoever may not see its secrets gets the page without them.
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/?unmasked=true"),
     Row("submit/", "GET", SIGNED_IN, "/submit/?from={done}&unmasked=true"),
     Row("nodes/<str:name>/", "GET", SIGNED_IN, "/nodes/n-1/"),
+    Row("types/<path:name>/", "GET", SIGNED_IN, "/types/echo/"),
     Row("jump/", "GET", SIGNED_IN, "/jump/?q=1", status=(302,)),
     Row("tokens/", "GET", SIGNED_IN, "/tokens/"),
     Row("tokens/", "POST", SIGNED_IN, "/tokens/", {"label": "l", "scopes": ["tasks:read"], "days": "7"}),
@@ -258,7 +264,7 @@ def _of_model(model: Model) -> Iterator[Row]:
 def _filled(route: str) -> str:
     name = "n-1" if route.startswith("nodes") else "shut" if route.endswith("resume") else "default"
     task = {"cancel": "{queued}"}.get(route.rpartition("/")[2], "{done}")
-    return route.replace("<str:task_id>", task).replace("<str:name>", name)
+    return route.replace("<str:task_id>", task).replace("<str:name>", name).replace("<path:name>", "echo")
 
 
 def routes() -> dict[str, URLPattern]:

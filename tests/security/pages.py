@@ -52,6 +52,8 @@ def pages(world: Mapping[str, str]) -> dict[str, list[str]]:
         "nodes/": ["/nodes/"],
         "nodes/<str:name>/": [f"/nodes/{node}/", f"/nodes/{quote(LONG, safe='')}/", f"/nodes/{node}x/"],
         "queues/": ["/queues/"],
+        "types/": ["/types/"],
+        "types/<path:name>/": [f"/types/{quote(LONG, safe='')}/", f"/types/{quote(NAME, safe='')}/", "/types/a/b/"],
         "activity/": ["/activity/", *_asked("/activity/", ("who", "about", "after"), LONG)],
         "activity/export/": _asked("/activity/export/", ("who", "about"), LONG),
         "submit/": [f"/submit/?from={world['failed']}", *_asked("/submit/", ("type", "from"), LONG)],

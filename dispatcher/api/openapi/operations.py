@@ -147,6 +147,11 @@ _QUEUES: Final = {
     ),
 }
 
+_TYPES: Final = {
+    "GET /api/v1/types": Operation(name="list_types", answers={200: shapes.TypesDocument}),
+    "GET /api/v1/types/{name}": Operation(name="read_type", answers={200: shapes.TypeDetail}, errors=(404,)),
+}
+
 _FEED: Final = {
     "GET /api/v1/counts": Operation(name="read_counts", answers={200: shapes.Counts}),
     "GET /api/v1/changes": Operation(
@@ -243,6 +248,7 @@ _TUTORIAL: Final = {
 GROUPS: Final[dict[str, tuple[str, dict[str, Operation]]]] = {
     "tasks": ("Submit, read, cancel, retry.", _TASKS),
     "queues": ("List, make, edit, pause, resume.", _QUEUES),
+    "types": ("Task types: their schemas, who runs them, how it goes.", _TYPES),
     "nodes": ("Nodes as people see and steer them.", _NODES),
     "feed": ("Counts, changes, health, and this document.", _FEED),
     "calls of nodes": ("What worker nodes call; docs/worker_protocol.md has the sense of it.", _BY_NODES),

@@ -21,8 +21,12 @@ from dispatcher.queries.shapes.pages import (
     QueuesDocument,
     SeriesPoint,
     TasksDocument,
+    TypeDetail,
     TypeInfo,
+    TypeLine,
+    TypeOffer,
     TypeRow,
+    TypesDocument,
 )
 from dispatcher.queries.shapes.tasks import (
     AttemptRow,
@@ -67,7 +71,11 @@ __all__ = [
     "TaskPage",
     "TaskRow",
     "TasksDocument",
+    "TypeDetail",
     "TypeInfo",
+    "TypeLine",
+    "TypeOffer",
     "TypeRow",
+    "TypesDocument",
     "Waiting",
 ]

@@ -221,6 +221,72 @@ class TypeRow(TypedDict):
     queues: list[str]
 
 
+class TypeLine(TypedDict):
+    """One task type in a list, with its last hour."""
+
+    name: str
+    description: str
+    #: Of the nodes that are online; more than one means that they differ.
+    versions: list[str]
+    has_schema: bool
+    #: Nodes that are online advertise different schemas.
+    schemas_differ: bool
+    #: Nodes that can run it, with those that take any type.
+    nodes_online: int
+    nodes_total: int
+    #: Tasks brought to an end in the last minute.
+    per_minute: float
+    succeeded_last_hour: int
+    failed_last_hour: int
+    #: Of the tasks that succeeded or failed in the last hour; None without any.
+    failed_share: float | None
+    #: Over the last hour, in ms; None without data.
+    wait_p95: float | None
+    run_p95: float | None
+    #: Tasks brought to an end in each of the last 60 minutes, oldest first; the last one is not over.
+    history: list[int]
+
+
+class TypesDocument(TypedDict):
+    """The document of the live topic ``types``."""
+
+    types: list[TypeLine]
+
+
+class TypeOffer(TypedDict):
+    """Nodes that advertise a type alike."""
+
+    key: str
+    version: str
+    #: Names the schema; "" for nodes without one.
+    schema: str
+    #: Payloads are checked by this schema.
+    is_used: bool
+    #: Online, by name, at most 50.
+    nodes: list[str]
+    nodes_online: int
+    nodes_total: int
+
+
+class TypeDetail(TypedDict):
+    """Everything about one type; the document of the live topic ``type:<name>``."""
+
+    type: TypeLine
+    timeout_seconds: float | None
+    #: The JSON Schema that payloads are checked by: of most nodes that are online, else of the last that was.
+    schema: dict[str, Any] | None
+    #: Why schemas that nodes sent are not used.
+    schema_errors: list[str]
+    #: Keywords of the schema that are not checked at submission.
+    unchecked: list[str]
+    #: By version.
+    offers: list[TypeOffer]
+    #: Queues in which its tasks were seen.
+    queues: list[str]
+    #: The last 60 minutes, oldest first; the last one is not over. Depths are not kept by type.
+    series: list[SeriesPoint]
+
+
 class AuditRow(TypedDict):
     """What someone did."""
 

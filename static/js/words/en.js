@@ -139,6 +139,9 @@ export default {
 
   "activity.undone": "Taken back.",
 
+  "type.wait_p95": "Wait p95",
+  "type.run_p95": "Run p95",
+
   "chart.no_data": "Nothing in the last hour yet",
   "chart.no_depth": "At no minute's end did a task wait",
   "chart.other": "Cancelled, expired",

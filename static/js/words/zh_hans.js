@@ -133,6 +133,9 @@ export default {
 
   "activity.undone": "已撤回。",
 
+  "type.wait_p95": "等待 p95",
+  "type.run_p95": "运行 p95",
+
   "chart.no_data": "最近一小时暂无数据",
   "chart.no_depth": "每分钟末都没有任务在等待",
   "chart.other": "已取消、已过期",
