@@ -2,7 +2,7 @@
 // Time charts of the last hour: lines or stacked bars by uPlot, a legend that shows the values under the pointer (of
 // the same minute in all charts), and the same figures as a table.
 
-import vendored from "../vendor/uplot-1.6.32/uPlot.esm.js";
+import vendored from "../vendor/uplot-1.6.32/uPlot.min.js";
 import { make, makeSvg } from "./dom.js";
 import { format } from "./row_format.js";
 import { t } from "./strings.js";

