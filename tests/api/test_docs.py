@@ -111,7 +111,7 @@ def test_no_route_is_left_out() -> None:
         for choice in re.findall(r"[\w]+(?:\|[\w]+)+", where)[:1] or [""]:
             for word in choice.split("|"):
                 path = where.replace(choice, word) if choice else where
-                path = re.escape(path.replace("[^/]+", "<>")).replace("<>", r"[\w$-]+")
+                path = re.escape(path.replace("[^/]+", "<>")).replace("<>", r"[\w$.-]+")
                 if not re.search(rf'"\$URL{path}(?:["?])', page):
                     missing.append(path)
     assert not missing
