@@ -26,7 +26,7 @@
     }
     return chosen;
   };
-  const write = (chosen) => {
+  const write = (/** @type {Map<string, string>} */ chosen) => {
     const pairs = [...chosen].filter(([, value]) => value).map(([name, value]) => `${name}:${encodeURIComponent(value)}`);
     const secure = location.protocol === "https:" ? "; Secure" : "";
     document.cookie = `${COOKIE}${pairs.join("|")}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
@@ -39,7 +39,8 @@
   const tabs = "BroadcastChannel" in window ? new BroadcastChannel("taskdist-view") : null;
   if (tabs) tabs.onmessage = () => (apply(), dispatchEvent(new Event("taskdist-theme")));
   addEventListener("taskdist-remember", (event) => {
-    write(read().set(event.detail.name, event.detail.value));
+    const { name, value } = /** @type {CustomEvent} */ (event).detail;
+    write(read().set(name, value));
     apply();
     tabs?.postMessage("");
   });
