@@ -10,7 +10,7 @@ all, and a name of ours where a program may want to tell cases apart.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -47,11 +47,18 @@ STATE_CONFLICT: Final = TYPE_PREFIX + "state-conflict"
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wrong with one field. ``index``: which item of a batch; None for a single object."""
+    """What is wrong with one field. ``index``: which item of a batch; None for a single object.
+
+    Of a query in the search language: ``start`` and ``end`` enclose what is wrong, in characters from 0, and
+    ``suggestion`` is the query as it may have been meant.
+    """
 
     message: str
     field: str = ""
     index: int | None = None
+    start: int | None = None
+    end: int | None = None
+    suggestion: str = ""
 
 
 class Problem(Exception):
@@ -115,7 +122,7 @@ def respond(problem: Problem) -> HttpResponse:
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
         detail=mask(problem.detail),
-        errors=[FieldError(mask(error.message), error.field, error.index) for error in problem.errors],
+        errors=[_masked(error, mask) for error in problem.errors],
     )
     return HttpResponse(
         _encode(document),
@@ -123,6 +130,10 @@ def respond(problem: Problem) -> HttpResponse:
         content_type=CONTENT_TYPE,
         headers={"Cache-Control": "no-store", **problem.headers},
     )
+
+
+def _masked(error: FieldError, mask: Callable[[str], str]) -> FieldError:
+    return msgspec.structs.replace(error, message=mask(error.message), suggestion=mask(error.suggestion))
 
 
 def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse:

@@ -17,7 +17,7 @@ from dispatcher.api import json_guard, task_input
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
 from dispatcher.api.sight import asked_sight
 from dispatcher.api.validation import TASK_ID
-from dispatcher.api.views import ApiView, NoFields, answer, given_once, known_params, page_limit, whole_number
+from dispatcher.api.views import ApiView, NoFields, answer, flag, given_once, known_params, page_limit, whole_number
 from dispatcher.models import Task
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.models.task import parse_task_id
@@ -64,9 +64,10 @@ class TasksView(ApiView):
 
     def get(self, request: Request) -> HttpResponse:
         """A page of the tasks that match the filters."""
-        params = given_once(request.query_params, "after", "limit")
-        page = queries.task_page(_filters(params), after=_cursor(params), limit=page_limit(params))
-        return answer({"tasks": page["rows"], "next": page["next"]})
+        params = given_once(request.query_params, "after", "limit", "wider")
+        wider = flag(params, "wider")
+        page = queries.task_page(_filters(params), after=_cursor(params), limit=page_limit(params), wider=wider)
+        return answer({"tasks": page["rows"], "next": page["next"], "searched_to": page["searched_to"]})
 
     def post(self, request: Request) -> HttpResponse:
         """Submit one task or many: all of them, or none and the reasons."""
@@ -284,9 +285,13 @@ def _conflict(indexes: Iterable[int], *, is_single: bool) -> Problem:
 
 def _filters(params: QueryDict) -> TaskFilters:
     try:
-        return TaskFilters.parse(params, ignore=("after", "limit"))
+        return TaskFilters.parse(params, ignore=("after", "limit", "wider"))
     except FilterError as error:
-        raise invalid([FieldError(error.message, error.name[:100])]) from None
+        where = error.search
+        wrong = FieldError(error.message, error.name[:100])
+        if where is not None:
+            wrong = FieldError(error.message, error.name, None, where.start, where.end, where.suggestion)
+        raise invalid([wrong]) from None
 
 
 def _cursor(params: QueryDict) -> int | None:

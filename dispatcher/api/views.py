@@ -103,6 +103,14 @@ def whole_number(params: QueryDict, name: str, default: int, *, least: int = 0, 
     return int(text)
 
 
+def flag(params: QueryDict, name: str) -> bool:
+    """A parameter that is "true" or "false"; false without it."""
+    text = params.get(name, "false")
+    if text not in ("true", "false"):
+        raise invalid([FieldError("must be true or false", name)])
+    return text == "true"
+
+
 def known_name(name: str) -> str:
     """A name out of an address; 404 if nothing can be called that."""
     if name_error(name):

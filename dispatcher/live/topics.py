@@ -19,7 +19,7 @@ from dispatcher.models.task import parse_task_id
 from dispatcher.queries import shapes
 from dispatcher.queries.audit import AuditFilters, newest_action
 from dispatcher.queries.counts import LiveCounts
-from dispatcher.queries.filters import FilterError, TaskFilters
+from dispatcher.queries.filters import FilterError, TaskFilters, is_of_lane
 from dispatcher.queries.tasks_document import MAX_NEW, Screen, count_new, lane_counts, tasks_document
 from dispatcher.states import ACTIVE, TaskState
 
@@ -218,11 +218,8 @@ class TasksTopic(Topic):
         known = self._lanes.get(lane_id)
         if known is None:
             lane = lanes_by_id((lane_id,)).get(lane_id)
-            filters = self._screen.filters
-            known = self._lanes[lane_id] = lane is not None and (
-                (not filters.queues or lane.queue in filters.queues)
-                and (not filters.types or lane.type in filters.types)
-            )
+            known = lane is not None and self._screen.filters.takes_lane(lane.queue, lane.type)
+            self._lanes[lane_id] = known
         return known
 
     def note(self, news: News) -> bool:
@@ -237,7 +234,8 @@ class TasksTopic(Topic):
         """Whether the change may bring a task onto the page, or take one away that was counted."""
         if change.task_id in self._screen.ids or not self._is_my_lane(change.lane_id):
             return False
-        if self._screen.filters.node:
+        # Other conditions come true and cease to be with any change of the task.
+        if self._screen.filters.node or not all(map(is_of_lane, self._screen.filters.more)):
             return True
         if not self._states:
             return change.from_state is None

@@ -15,6 +15,7 @@ from django.db.models import Count, Q
 from dispatcher import events
 from dispatcher.models import Change, Lane, Task
 from dispatcher.models.lanes import lanes_by_id
+from dispatcher.queries.filters import TaskFilters
 from dispatcher.queries.shapes import Counts
 from dispatcher.rollups import CURSOR
 from dispatcher.rollups.aggregate import KINDS, state_differences
@@ -112,14 +113,16 @@ def forget() -> None:
     _cache.unfolded = {}
 
 
-def matching_lanes(queues: Collection[str], types: Collection[str]) -> set[int]:
-    """Ids of the lanes of these queues and these types; empty conditions match all."""
+def matching_lanes(filters: TaskFilters) -> set[int]:
+    """Ids of the lanes whose tasks can match. Lanes are few."""
     lanes = Lane.objects.all()
-    if queues:
-        lanes = lanes.filter(queue__in=queues)
-    if types:
-        lanes = lanes.filter(type__in=types)
-    return set(lanes.values_list("id", flat=True))
+    if filters.queues:
+        lanes = lanes.filter(queue__in=filters.queues)
+    if filters.types:
+        lanes = lanes.filter(type__in=filters.types)
+    return {
+        pk for pk, queue, task_type in lanes.values_list("id", "queue", "type") if filters.takes_lane(queue, task_type)
+    }
 
 
 def _stored() -> tuple[Counter[tuple[int, int]], int, list[int]]:

@@ -11,28 +11,47 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from time import monotonic
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
+from django.utils import timezone
 
 from dispatcher.models import Node, Task, TaskTag
 from dispatcher.models.by_time import first_id_since
+from dispatcher.queries import conditions
 from dispatcher.queries.counts import matching_lanes
-from dispatcher.queries.filters import TaskFilters
+from dispatcher.queries.filters import TaskFilters, is_id_prefix, is_of_lane
 from dispatcher.queries.shapes import TaskPage
 from dispatcher.queries.task_rows import task_rows
+from dispatcher.search import FLAGS, Term
+from dispatcher.search.keys import ARGS
 from dispatcher.states import ACTIVE, WAITING, TaskState
 
 MAX_LIMIT = 500
+#: Matches beyond this are not counted.
+MAX_COUNTED = 1000
 
 #: Tasks looked at in one search where no index leads to those that match.
 WINDOW = 100_000
 #: The same, of the tasks with a tag, and of the failed ones.
 INDEX_WINDOW = 10_000
+#: The same where payloads are looked into; by so many in one statement.
+PAYLOAD_WINDOW = 10_000
+PAYLOAD_STEP = 2_500
+#: How much further a search goes that somebody widened, in statements of the usual size.
+WIDER = 5
+#: After so many seconds a search in several statements does not begin another; it ends where it is and says so.
+PATIENCE = 1.5
+#: Ids that begin with a number: those that are all fetched and sorted out.
+FEW_NAMED = 5_000
 #: Waiting tasks that are all fetched by their own index and sorted here.
 FEW_WAITING = 5_000
 #: Ids rise with the time of creation, but for what is submitted at the same moment.
 _DISORDER = timedelta(seconds=60)
+
+#: Ids in one statement.
+_IN_ONE = 10_000
 
 _Tasks = QuerySet[Task]
 
@@ -45,31 +64,90 @@ class Found:
     floor: int
 
 
-def task_page(filters: TaskFilters, *, after: int | None = None, limit: int = 100) -> TaskPage:
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """A page of what matches, and how much was looked at for it."""
+
+    page: TaskPage
+    #: Matching tasks that were found, up to ``MAX_COUNTED``, this page's included.
+    count: int
+    #: Whether there may be more of them in what was searched.
+    is_capped: bool
+    #: How many of the newest tasks were looked at, by their ids; None: all that there are.
+    searched: int | None
+
+
+def task_page(filters: TaskFilters, *, after: int | None = None, limit: int = 100, wider: bool = False) -> TaskPage:
     """Tasks that match, newest first, with ids below ``after``; see ``TaskPage`` for going on."""
     limit = min(max(limit, 1), MAX_LIMIT)
-    found = search(filters, after=after, limit=limit)
+    return _page(search(filters, after=after, limit=limit, wider=wider), limit)
+
+
+def matches(filters: TaskFilters, *, after: int | None, limit: int, wider: bool = False) -> Matches:
+    """The same, with the number of those that match."""
+    found = search(filters, after=after, limit=MAX_COUNTED + 1, wider=wider)
+    is_capped = len(found.ids) > MAX_COUNTED
+    # The search ends at the last one that is counted.
+    floor = found.ids[-1] if is_capped else found.floor
+    newest = (Task.objects.aggregate(newest=Max("id"))["newest"] or 0) if floor else 0
+    return Matches(
+        page=_page(found, limit),
+        count=min(len(found.ids), MAX_COUNTED),
+        is_capped=is_capped,
+        searched=max(0, newest - floor) if floor else None,
+    )
+
+
+def _page(found: Found, limit: int) -> TaskPage:
     full = len(found.ids) >= limit
-    following = found.ids[-1] if full else found.floor + 1 if found.floor else None
+    following = found.ids[limit - 1] if full else found.floor + 1 if found.floor else None
     return TaskPage(
-        rows=task_rows(found.ids),
+        rows=task_rows(found.ids[:limit]),
         next=None if following is None else str(following),
         searched_to=None if full or not found.floor else str(found.floor),
     )
 
 
-def search(filters: TaskFilters, *, after: int | None, limit: int, above: int = 0) -> Found:
+def search(
+    filters: TaskFilters,
+    *,
+    after: int | None,
+    limit: int,
+    above: int = 0,
+    wider: bool = False,
+    now: datetime | None = None,
+) -> Found:
     """Ids of matching tasks between ``above`` and ``after``, both excluded."""
+    now = timezone.now()
     where = _conditions(filters)
-    if where is None:
+    states = _states(filters)
+    if where is None or (states is not None and not states):
         return Found([], 0)
-    look = _Search(where, filters.tag, _Bounds.of(filters, after, above), limit)
-    parts = [look.in_state(state) for state in sorted(filters.states)] or [look.in_any_state()]
+    also = tuple(conditions.condition(term, now) for term in filters.more if not is_of_lane(term))
+    looks_inside = any(term.key == ARGS for term in filters.more)
+    look = _Search(where, also, filters.tag, _Bounds.of(filters, after, above, now), limit, looks_inside, wider)
+    named = next((term for term in filters.more if _names_ids(term)), None)
+    if named is not None:
+        return look.among_named(named, states)
+    parts = [look.in_state(state) for state in sorted(states or ())] or [look.in_any_state()]
     # Below the highest floor some states have not been looked at: their tasks would be missing in between.
     floor = max(part.floor for part in parts)
     merged = heapq.merge(*(part.ids for part in parts), reverse=True)
     ids = list(islice((pk for pk in merged if pk > floor), limit))
     return Found(ids, floor)
+
+
+def _names_ids(term: Term) -> bool:
+    return not term.negated and (term.key == "id" or is_id_prefix(term))
+
+
+def _states(filters: TaskFilters) -> frozenset[TaskState] | None:
+    """The states in which a task can match; None: any."""
+    found = filters.states or frozenset(TaskState)
+    for term in filters.more:
+        if term.key == "is" and not term.negated:
+            found &= frozenset[TaskState]().union(*(FLAGS[word] for word in term.values))
+    return None if found == frozenset(TaskState) else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +158,14 @@ class _Bounds:
     below: int
 
     @classmethod
-    def of(cls, filters: TaskFilters, after: int | None, above: int) -> _Bounds:
+    def of(cls, filters: TaskFilters, after: int | None, above: int, now: datetime) -> _Bounds:
         newest = Task.objects.aggregate(newest=Max("id"))["newest"] or 0
         below = newest + 1 if after is None else min(after, newest + 1)
-        if filters.created_before is not None:
-            below = min(below, _first_id_since(filters.created_before + _DISORDER, newest))
-        if filters.created_after is not None:
-            above = max(above, _first_id_since(filters.created_after - _DISORDER, newest) - 1)
+        first, last = _created(filters, now)
+        if last is not None:
+            below = min(below, _first_id_since(last + _DISORDER, newest))
+        if first is not None:
+            above = max(above, _first_id_since(first - _DISORDER, newest) - 1)
         return cls(above, below)
 
     def walk(self, floor: int = 0, **where: Any) -> _Tasks:
@@ -108,6 +187,19 @@ class _Bounds:
         return floor
 
 
+def _created(filters: TaskFilters, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Between which times a task was submitted that matches."""
+    spans = [(filters.created_after, filters.created_before)]
+    spans += [
+        conditions.span(term.operator, term.values[0], now)
+        for term in filters.more
+        if term.key == "created" and not term.negated and len(term.values) == 1
+    ]
+    firsts = [first for first, _ in spans if first is not None]
+    lasts = [last for _, last in spans if last is not None]
+    return max(firsts, default=None), min(lasts, default=None)
+
+
 def _first_id_since(moment: datetime, newest: int) -> int:
     return first_id_since(Task.objects.all(), "created_at", moment, newest=newest)
 
@@ -115,8 +207,8 @@ def _first_id_since(moment: datetime, newest: int) -> int:
 def _conditions(filters: TaskFilters) -> dict[str, Any] | None:
     """All conditions but states, tag and bounds, for ``filter``; None if nothing can match."""
     where: dict[str, Any] = {}
-    if filters.queues or filters.types:
-        where["lane_id__in"] = sorted(matching_lanes(filters.queues, filters.types))
+    if not filters.is_by_any_lane:
+        where["lane_id__in"] = sorted(matching_lanes(filters))
         if not where["lane_id__in"]:
             return None
     if filters.node:
@@ -137,15 +229,29 @@ class _Search:
     """One search: the conditions but state and tag, for ``filter``, and the ways to the tasks that meet them."""
 
     where: dict[str, Any]
+    #: The others, which no index helps with.
+    also: tuple[Q, ...]
     tag: str
     bounds: _Bounds
     limit: int
+    looks_inside: bool
+    wider: bool
+
+    @property
+    def window(self) -> int:
+        """Tasks to look at where no index leads to those that match."""
+        return (PAYLOAD_WINDOW if self.looks_inside else WINDOW) * (WIDER if self.wider else 1)
+
+    @property
+    def index_window(self) -> int:
+        """The same, of the tasks with a tag, and of the failed ones."""
+        return min(INDEX_WINDOW, self.window) * (WIDER if self.wider and not self.looks_inside else 1)
 
     def in_any_state(self) -> Found:
         """Through the index of tags or retries, or the newest tasks."""
         if self.tag:
             return self._among_tagged({})
-        return self._walk({}, WINDOW if self.where and "retry_of" not in self.where else 0)
+        return self._walk({}, (self.where or self.also) and "retry_of" not in self.where)
 
     def in_state(self, state: TaskState) -> Found:
         """Through the index that fits the state best."""
@@ -160,19 +266,40 @@ class _Search:
             return self._among_tagged(chosen)
         if state == TaskState.FAILED:
             newest = self.bounds.walk(**chosen).values_list("id", flat=True)
-            return self._take(chosen, next(iter(newest[INDEX_WINDOW : INDEX_WINDOW + 1]), 0))
-        return self._walk(chosen, 0 if "retry_of" in self.where else WINDOW)
+            floor = next(iter(newest[self.index_window : self.index_window + 1]), 0)
+            return self._take(chosen, self.bounds, floor)
+        return self._walk(chosen, "retry_of" not in self.where)
+
+    def among_named(self, term: Term, states: Collection[TaskState] | None) -> Found:
+        """Those of the ids that the term names."""
+        if term.key:
+            ids = sorted({int(value) for value in term.values}, reverse=True)
+        else:
+            ids = []
+            for first, last in reversed(conditions.id_ranges(term)):
+                within = self.bounds.walk().filter(id__range=(first, last)).values_list("id", flat=True)
+                ids += within[: FEW_NAMED + 1 - len(ids)]
+                if len(ids) > FEW_NAMED:
+                    break
+        ids = [pk for pk in ids if self.bounds.hold(pk)]
+        if states is not None:
+            chosen = Task.objects.filter(id__in=ids[:FEW_NAMED], state__in=[state.value for state in states])
+            kept = set(_ids(chosen))
+        else:
+            kept = set(ids[:FEW_NAMED])
+        found = self._among_few([pk for pk in ids if pk in kept], is_known=states is not None or not term.key)
+        return Found(found.ids, ids[FEW_NAMED] if len(ids) > FEW_NAMED else 0)
 
     def _lanes_of_ready(self, state: TaskState) -> dict[str, Any]:
         """The condition on lanes where the state's index begins with them."""
         is_indexed = state == TaskState.QUEUED and "lane_id__in" in self.where
         return {"lane_id__in": self.where["lane_id__in"]} if is_indexed else {}
 
-    def _among_few(self, ids: Collection[int]) -> Found:
-        """Sort out few tasks."""
+    def _among_few(self, ids: Collection[int], *, is_known: bool = True) -> Found:
+        """Sort out few tasks. ``is_known``: there are tasks with these ids."""
         ids = [pk for pk in ids if self.bounds.hold(pk)]
-        if self.where and ids:
-            ids = list(_ids(Task.objects.filter(id__in=ids, **self.where)))
+        if (self.where or self.also or not is_known) and ids:
+            ids = list(_ids(Task.objects.filter(*self.also, id__in=ids, **self.where)))
         if self.tag and ids:
             ids = list(TaskTag.objects.filter(tag=self.tag, task_id__in=ids).values_list("task_id", flat=True))
         return Found(heapq.nlargest(self.limit, ids), 0)
@@ -182,15 +309,43 @@ class _Search:
         tagged = TaskTag.objects.filter(
             tag=self.tag, task_id__gt=self.bounds.above, task_id__lt=self.bounds.below
         ).order_by("-task_id")
-        ids = list(tagged.values_list("task_id", flat=True)[: INDEX_WINDOW + 1])
-        return self._take(chosen | {"id__in": ids}, ids[-1] if len(ids) > INDEX_WINDOW else 0)
+        ids = list(tagged.values_list("task_id", flat=True)[: self.index_window + 1])
+        floor = ids[-1] if len(ids) > self.index_window else 0
+        found: list[int] = []
+        # SQLite takes a quarter of a million parameters in one statement, PostgreSQL sixty-five thousand.
+        for place in range(0, len(ids), _IN_ONE):
+            part = self._take(chosen | {"id__in": ids[place : place + _IN_ONE]}, self.bounds, floor)
+            found += part.ids[: self.limit - len(found)]
+            if len(found) >= self.limit:
+                break
+        return Found(found, floor)
 
-    def _walk(self, chosen: dict[str, Any], window: int) -> Found:
-        """Look through the newest tasks, ``window`` of them or, with 0, all."""
-        return self._take(chosen, self.bounds.floor(window) if window else 0)
+    def _walk(self, chosen: dict[str, Any], is_bounded: Any) -> Found:
+        """Look through the newest tasks: a window of them, or all."""
+        if not is_bounded:
+            return self._take(chosen, self.bounds, 0)
+        floor = self.bounds.floor(self.window)
+        step = PAYLOAD_STEP if self.looks_inside else WINDOW
+        if self.window <= step:
+            return self._take(chosen, self.bounds, floor)
+        return self._walk_in_steps(chosen, floor, step)
 
-    def _take(self, chosen: dict[str, Any], floor: int) -> Found:
-        tasks = self.bounds.walk(floor, **self.where, **chosen)
+    def _walk_in_steps(self, chosen: dict[str, Any], floor: int, step: int) -> Found:
+        """Look through a large window by short statements, for as long as is bearable."""
+        ids: list[int] = []
+        bounds, ends = self.bounds, monotonic() + PATIENCE
+        while True:
+            reached = max(floor, bounds.above, bounds.below - step - 1)
+            part = self._take(chosen, bounds, reached)
+            ids += part.ids[: self.limit - len(ids)]
+            if reached <= max(floor, bounds.above):
+                return Found(ids, floor)
+            if len(ids) >= self.limit or monotonic() > ends:
+                return Found(ids, reached)
+            bounds = _Bounds(bounds.above, reached + 1)
+
+    def _take(self, chosen: dict[str, Any], bounds: _Bounds, floor: int) -> Found:
+        tasks = bounds.walk(floor, **self.where, **chosen).filter(*self.also)
         return Found(list(tasks.values_list("id", flat=True)[: self.limit]), floor)
 
 

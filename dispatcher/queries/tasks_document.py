@@ -51,6 +51,6 @@ def lane_counts(filters: TaskFilters, counts: LiveCounts | None = None) -> Count
     if not filters.is_by_lane:
         return None
     lanes: Collection[int] | None = None
-    if filters.queues or filters.types:
-        lanes = matching_lanes(filters.queues, filters.types)
+    if not filters.is_by_any_lane:
+        lanes = matching_lanes(filters)
     return (counts or live_counts()).totals(lanes)

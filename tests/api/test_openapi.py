@@ -184,7 +184,7 @@ def asked(command: str, names: dict[str, str]) -> tuple[str, str]:
 def test_an_answer_that_is_not_documented_is_found() -> None:
     class Odd:
         status, type, headers = 200, "application/json", {}
-        json: Any = {"tasks": [], "next": None}
+        json: Any = {"tasks": [], "next": None, "searched_to": None}
 
     assert answer_complaints("GET", "/api/v1/tasks", Odd()) == []
     Odd.json = {"tasks": [], "next": None, "more": 1}

@@ -7,6 +7,7 @@ import pytest
 
 from dispatcher import lifecycle
 from dispatcher.models import Change, Node, Task
+from dispatcher.queries import task_search
 from dispatcher.states import TaskState
 from tests.api.conftest import Caller, now
 from tests.factories import make_attempt, make_error, make_logs, make_node, make_task
@@ -43,6 +44,35 @@ class TestList:
         assert "payload" not in row
         assert (row["state"], row["queue"], row["type"], row["tags"]) == ("queued", "default", "echo", ["blue"])
         assert row["created_at"].endswith("Z")
+
+    def test_a_query_finds_the_same_as_parameters(self, viewer: Caller) -> None:
+        failed = make_task(state=TaskState.FAILED, queue="night", now=now()).pk
+        make_task(now=now())
+        answer = viewer.read(TASKS, q="state:failed -queue:default")
+        assert (ids_in(answer), answer.json["searched_to"]) == ([failed], None)
+        assert ids_in(viewer.read(TASKS, q="state:failed", queue="default")) == []
+
+    def test_a_bad_query_is_answered_with_its_place_and_a_suggestion(self, viewer: Caller) -> None:
+        answer = viewer.read(TASKS, q="queue:gpu stat:failed")
+        assert answer.status == 400
+        assert answer.json["errors"] == [
+            {
+                "message": "There is no key stat. Did you mean state?",
+                "field": "q",
+                "start": 10,
+                "end": 14,
+                "suggestion": "queue:gpu state:failed",
+            }
+        ]
+
+    def test_a_search_goes_further_when_asked(self, viewer: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(task_search, "WINDOW", 2)
+        oldest = make_task(state=TaskState.SUCCEEDED, now=now()).pk
+        others = [make_task(state=TaskState.FAILED, now=now()).pk for _ in range(5)]
+        narrow = viewer.read(TASKS, q="state:succeeded")
+        assert (ids_in(narrow), narrow.json["searched_to"]) == ([], str(others[2]))
+        assert ids_in(viewer.read(TASKS, q="state:succeeded", wider="true")) == [oldest]
+        assert viewer.read(TASKS, wider="yes").fields == [(None, "wider")]
 
     def test_filters(self, viewer: Caller) -> None:
         node = make_node("gpu-1", now=now())

@@ -56,10 +56,14 @@ class TasksTaken(TypedDict):
 
 
 class TasksPage(TypedDict):
-    """Tasks, newest first. `next` goes into `after`; null at the end."""
+    """Tasks, newest first. `next` goes into `after`; null at the end.
+
+    `searched_to`: tasks with lower ids were not looked at for this page; null where it is full or there are none.
+    """
 
     tasks: list[shapes.TaskRow]
     next: str | None
+    searched_to: str | None
 
 
 def _full_task() -> type[msgspec.Struct]:

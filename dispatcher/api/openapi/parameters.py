@@ -10,6 +10,7 @@ from dispatcher.api.openapi.schemas import schema_of
 from dispatcher.api.task_input import MAX_KEY_CHARS
 from dispatcher.api.validation import NAME, TASK_ID
 from dispatcher.api.views import DEFAULT_LIMIT, MAX_LIMIT
+from dispatcher.search import MAX_CHARS
 from dispatcher.states import TaskState
 
 Parameter = dict[str, Any]
@@ -40,7 +41,11 @@ LIMIT: Final = query(
     "limit", "rows in the page", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 )
 
+_WISH: Final = {"type": "string", "enum": ["true", "false"], "default": "false"}
+
 TASK_FILTERS: Final = (
+    query("q", "what to search for, in the search language", {"type": "string", "maxLength": MAX_CHARS}),
+    query("wider", "look through five times as many tasks where no index leads to those that match", _WISH),
     _several("state", "in one of these states", {"type": "string", "enum": [state.word for state in TaskState]}),
     _several("queue", "in one of these queues", _TEXT),
     _several("type", "of one of these types", _TEXT),
@@ -53,7 +58,6 @@ TASK_FILTERS: Final = (
     LIMIT,
 )
 
-_WISH: Final = {"type": "string", "enum": ["true", "false"], "default": "false"}
 _INT32: Final = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0}
 
 UNMASKED: Final = query("unmasked", "show secrets; takes an operator, and is put on record", _WISH)

@@ -1,0 +1,70 @@
+"""``manage.py tasks``."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from dispatcher.queries import task_search
+from dispatcher.states import TaskState
+from tests.factories import make_task
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    out, err = StringIO(), StringIO()
+    call_command("tasks", *arguments, stdout=out, stderr=err, no_color=True)
+    return out.getvalue(), err.getvalue()
+
+
+def test_it_lists_what_matches_newest_first() -> None:
+    first, second = make_task(queue="gpu"), make_task(queue="gpu")
+    make_task()
+    out, err = run("queue:gpu", "state:queued")
+    assert [line.split()[0] for line in out.splitlines()] == ["ID", str(second.pk), str(first.pk)]
+    assert err.strip() == "2 found; all tasks were searched."
+
+
+def test_json_is_one_object_a_line() -> None:
+    task = make_task(tags=["x"])
+    out, _ = run("tag:x", "--json")
+    (row,) = map(json.loads, out.splitlines())
+    assert (row["id"], row["state"], row["tags"]) == (str(task.pk), "queued", ["x"])
+
+
+def test_a_full_page_and_a_search_that_ended_early_say_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_search, "WINDOW", 2)
+    made = [make_task(state=TaskState.FAILED) for _ in range(5)]
+    assert run("--limit", "1")[1].strip() == f"1 shown; for what is older add --after {made[4].pk}."
+    assert f"down to #{made[2].pk}; older tasks were not searched" in run("state:succeeded")[1]
+    assert "all tasks were searched" in run("state:succeeded", "--wider")[1]
+    assert str(made[3].pk) in run("--after", str(made[4].pk))[0]
+
+
+def test_a_bad_query_is_pointed_at_and_exits_with_two() -> None:
+    with pytest.raises(CommandError) as refused:
+        run("queue:gpu", "stat:failed")
+    assert refused.value.returncode == 2
+    assert str(refused.value).splitlines()[2:] == [
+        "  queue:gpu stat:failed",
+        "            ^^^^",
+        "",
+        "Try: queue:gpu state:failed",
+    ]
+
+
+def test_a_senseless_limit_is_refused() -> None:
+    with pytest.raises(CommandError, match="--limit must be from 1 to 500"):
+        run("--limit", "0")
+
+
+def test_help_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("--help")
+    shown = capsys.readouterr().out
+    assert "args.user.id:42" in shown
+    assert "submitter:ci" in shown
