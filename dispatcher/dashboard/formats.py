@@ -7,18 +7,15 @@ Every function takes a value and the time, and returns text; both halves are hel
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
-
-from dispatcher.dashboard.zones import offset_label
 
 DASH = "\N{EN DASH}"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -29,9 +26,10 @@ UNRESERVED = "!~*'()"
 ALMOST_MINUTE_MS, ALMOST_TEN = 59_950, 9.95
 SMALLEST_SHARE = 0.1
 
-#: What large numbers are counted in: (from here on, size of one).
-UNITS = ((1_000_000, 1_000_000), (10_000, 1000))
-CHINESE_UNITS = ((100_000_000, 100_000_000), (10_000, 10_000))
+#: What terminals obey: escape sequences as a whole, so that nothing is left of them, and control characters.
+ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 
@@ -74,7 +72,7 @@ def ago(value: Any, now: datetime) -> str:
     seconds = seconds_since(value, now)
     if seconds is None:
         return ""
-    return _("just now") if seconds < 1 else _("%(span)s ago") % {"span": span(seconds)}
+    return _("just now") if seconds < 1 else _("%s ago") % span(seconds)
 
 
 def due(value: Any, now: datetime) -> str:
@@ -82,7 +80,7 @@ def due(value: Any, now: datetime) -> str:
     seconds = seconds_since(value, now)
     if seconds is None:
         return ""
-    return _("now") if seconds > -1 else _("in %(span)s") % {"span": span(-seconds)}
+    return _("now") if seconds > -1 else _("in %s") % span(-seconds)
 
 
 def elapsed(value: Any, now: datetime) -> str:
@@ -120,17 +118,22 @@ def duration_seconds(value: Any, now: datetime) -> str:
 
 
 def moment(value: Any, now: datetime) -> str:
-    """A time in full, with its zone, that of who reads the page."""
+    """A time in full, with its zone: the server writes UTC, the browser its own zone."""
     del now
     at = as_time(value)
-    return "" if at is None else f"{(local := timezone.localtime(at)):%Y-%m-%d %H:%M:%S} {offset_label(local)}"
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def log_time(value: Any, now: datetime) -> str:
     """The time of day with milliseconds, for log lines."""
     del now
     at = as_time(value)
-    return "" if at is None else f"{timezone.localtime(at):%H:%M:%S}.{at.microsecond // 1000:03d}"
+    return "" if at is None else f"{at.astimezone(UTC):%H:%M:%S}.{at.microsecond // 1000:03d}"
+
+
+def log_text(value: Any, now: datetime) -> str:
+    """A log line without what terminals obey."""
+    return ESCAPES.sub("", plain(value, now))
 
 
 def iso(value: Any, now: datetime) -> str:
@@ -147,18 +150,14 @@ def count(value: Any, now: datetime) -> str:
 
 
 def compact(value: Any, now: datetime) -> str:
-    """A whole number in at most four digits: 12.3k, 1.2M; in Chinese by ten thousands: 1.2万, 120万."""
+    """A whole number in at most four digits: 12.3k, 1.2M."""
     if value is None or value == "":
         return ""
-    for place, (least, size) in enumerate(CHINESE_UNITS if _is_chinese() else UNITS):
-        if value >= least:
-            amount = {"amount": f"{value / size:.1f}".removesuffix(".0")}
-            return (_("%(amount)sk") if place else _("%(amount)sM")) % amount
+    for unit, size in (("M", 1_000_000), ("k", 10_000)):
+        if value >= size:
+            scaled = value / (1_000_000 if unit == "M" else 1000)
+            return f"{scaled:.1f}".removesuffix(".0") + unit
     return count(value, now)
-
-
-def _is_chinese() -> bool:
-    return (get_language() or "").startswith("zh")
 
 
 def rate(value: Any, now: datetime) -> str:
@@ -374,8 +373,8 @@ VALUE_FORMATS: dict[str, Callable[[Any, datetime], str]] = {
     function.__name__: function
     for function in (
         plain, or_dash, ago, ago_or_dash, due, elapsed, elapsed_or_dash, duration, duration_seconds, moment, log_time,
-        iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url, task_number,
-        type_url, type_tasks_url, submit_url, share,
+        log_text, iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url,
+        task_number, type_url, type_tasks_url, submit_url, share,
         labels, labels_or_dash, select_label, breaker_title, spark_line, spark_area, tone_bad, at_least_one,
     )
 }  # fmt: skip

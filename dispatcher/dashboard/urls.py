@@ -7,7 +7,7 @@ from django.urls import path, re_path
 
 from dispatcher.dashboard import types, views
 from dispatcher.dashboard.activity import activity, activity_export
-from dispatcher.dashboard.settings_page import set_language, settings_page
+from dispatcher.dashboard.log_text import log_text
 from dispatcher.dashboard.sign_in import throttled
 from dispatcher.dashboard.tokens import revoke_token, tokens
 
@@ -17,6 +17,7 @@ urlpatterns = [
     path("", views.overview, name="overview"),
     path("tasks/", views.tasks, name="tasks"),
     re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/$", views.task, name="task"),
+    re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/log\.txt$", log_text, name="task_log"),
     path("nodes/", views.nodes, name="nodes"),
     path("nodes/<str:name>/", views.node, name="node"),
     path("queues/", views.queues, name="queues"),
@@ -25,8 +26,6 @@ urlpatterns = [
     path("types/", types.types, name="types"),
     path("types/<path:name>/", types.type_page, name="type"),
     path("submit/", views.submit, name="submit"),
-    path("settings/", settings_page, name="settings"),
-    path("language/", set_language, name="set_language"),
     path("tokens/", tokens, name="tokens"),
     re_path(r"^tokens/(?P<token_id>[0-9]{1,18})/revoke/$", revoke_token, name="revoke_token"),
     path("jump/", views.jump, name="jump"),

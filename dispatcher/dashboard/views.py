@@ -13,8 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from dispatcher import lifecycle, queries, roles
-from dispatcher.dashboard import task_list
+from dispatcher import queries, roles
+from dispatcher.dashboard import task_list, task_page
+from dispatcher.dashboard.sight import asked_sight
 from dispatcher.dashboard.submit_form import defaults, initial_of
 from dispatcher.models.task import parse_task_id
 from dispatcher.queries import FilterError, TaskFilters
@@ -77,13 +78,14 @@ def tasks(request: HttpRequest) -> HttpResponse:
 def task(request: HttpRequest, task_id: str) -> HttpResponse:
     """One task: its attempts, payload, result, error, log."""
     number = parse_task_id(task_id)
-    sight = _asked_sight(request, number)
-    document = queries.task_document(number, timezone.now(), sight) if number else None
+    sight = asked_sight(request, number)
+    document = queries.task_document(number, timezone.now(), sight, tail=task_page.PAGE_TAIL) if number else None
     if document is None:
         title = _("There is no task %s") % task_id
         text = _("It was never submitted, or it was deleted for its age.")
         return missing(request, "tasks", title, text, (reverse("dashboard:tasks"), _("All tasks")))
-    return page_of(request, "task", "tasks", document=document, is_unmasked=sight is Sight.ALL)
+    more = task_page.context(document, request.GET.get("tab", ""))
+    return page_of(request, "task", "tasks", document=document, is_unmasked=sight is Sight.ALL, **more)
 
 
 @login_required
@@ -117,7 +119,7 @@ def queues(request: HttpRequest) -> HttpResponse:
 def submit(request: HttpRequest) -> HttpResponse:
     """The form for new tasks; ``?from=<id>`` fills it with another task, ``?type=`` with a type."""
     origin = parse_task_id(request.GET.get("from", ""))
-    source = queries.task_detail(origin, _asked_sight(request, origin)) if origin else None
+    source = queries.task_detail(origin, asked_sight(request, origin)) if origin else None
     return page_of(
         request,
         "submit",
@@ -130,14 +132,6 @@ def submit(request: HttpRequest) -> HttpResponse:
         is_masked=bool(source and source["masked"]),
         clone_missing=request.GET.get("from", "")[:30] if "from" in request.GET and source is None else None,
     )
-
-
-def _asked_sight(request: HttpRequest, task_id: int | None) -> Sight:
-    """How a task is shown: an operator may ask for its secrets (``?unmasked=true``), which goes on record."""
-    if not task_id or request.GET.get("unmasked") != "true" or not roles.may_operate(request.user):
-        return Sight.MASKED
-    lifecycle.note_unmasked(task_id, actor=request.user.get_username(), now=timezone.now())
-    return Sight.ALL
 
 
 @login_required

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from dispatcher.models import Attempt, LogChunk, Task
+from dispatcher.models import Attempt, Task
 from dispatcher.queries import errors
-from dispatcher.queries.shapes import AttemptRow, ErrorDetail, LogLine, LogPage, TaskDetail, TaskDocument, TaskRow
+from dispatcher.queries.shapes import AttemptRow, ErrorDetail, TaskDetail, TaskDocument, TaskRow
+from dispatcher.queries.task_logs import TAIL_LINES, log_ends, log_tail
 from dispatcher.queries.task_rows import COLUMNS, node_names, rows_of
 from dispatcher.queries.waiting import waiting
 from dispatcher.redaction import MASK, Sight
 from dispatcher.states import ACTIVE, TaskState
-from workers.protocol import MAX_LOG_LINE_CHARS
 
 #: The newest attempts shown; the others are only counted.
 MAX_ATTEMPTS = 50
 MAX_RETRIES = 20
-#: Log lines of the live document.
-TAIL_LINES = 1000
-#: Log lines of one page.
-MAX_LINES = 1000
 
 _MORE = (
     "affinity_key", "timeout_seconds", "backoff_seconds", "backoff_cap_seconds", "submitted_by", "dispatched_at",
@@ -68,67 +64,17 @@ def task_detail(task_id: int, sight: Sight = Sight.MASKED) -> TaskDetail | None:
     )
 
 
-def task_document(task_id: int, now: datetime, sight: Sight = Sight.MASKED) -> TaskDocument | None:
-    """The document of the live topic: the task, why it waits, and the end of its log."""
+def task_document(
+    task_id: int, now: datetime, sight: Sight = Sight.MASKED, *, tail: int = TAIL_LINES
+) -> TaskDocument | None:
+    """The document of the live topic: the task, why it waits, and the last ``tail`` lines of its log."""
     detail = task_detail(task_id, sight)
     if detail is None:
         return None
-    logs = log_tail(task_id, sight)
+    logs = log_tail(task_id, sight, limit=tail)
     if sight is not Sight.ALL:
         detail["masked"] = detail["masked"] or any(MASK in line["text"] for line in logs)
-    return TaskDocument(**detail, waiting=waiting(task_id, now), logs=logs)
-
-
-def task_logs(
-    task_id: int,
-    *,
-    attempt: int | None = None,
-    after: int = 0,
-    limit: int = MAX_LINES,
-    sight: Sight = Sight.MASKED,
-) -> LogPage:
-    """Log lines of one attempt (None: the newest that has any) with a number above ``after``."""
-    limit = min(max(limit, 1), MAX_LINES)
-    if attempt is None:
-        attempt = (
-            LogChunk.objects.filter(task_id=task_id).order_by("-attempt").values_list("attempt", flat=True).first()
-        )
-    if attempt is None:
-        return LogPage(attempt=0, lines=[], next=None)
-    chunks = LogChunk.objects.filter(task_id=task_id, attempt=attempt, last_n__gt=after).order_by("first_n")
-    # Every chunk holds a line above ``after``, so one more of them than lines wanted shows whether there is more.
-    texts = chunks.values_list("attempt", "lines")[: limit + 1]
-    lines = [line for line in _lines(texts, sight) if line["n"] > after]
-    page = lines[:limit]
-    return LogPage(attempt=attempt, lines=page, next=page[-1]["n"] if len(lines) > limit else None)
-
-
-def log_tail(task_id: int, sight: Sight = Sight.MASKED, *, limit: int = TAIL_LINES) -> list[LogLine]:
-    """The last log lines of the task, of all its attempts, in order."""
-    newest = LogChunk.objects.filter(task_id=task_id).order_by("-attempt", "-first_n")
-    # Each chunk has at least one line that no other has, but for lines sent twice in other portions.
-    texts = list(newest.values_list("attempt", "lines")[:limit])
-    return _lines(texts, sight)[-limit:]
-
-
-def _lines(chunks: Iterable[tuple[int, str]], sight: Sight) -> list[LogLine]:
-    """The lines of chunks, in order, each once."""
-    found: dict[tuple[int, int], LogLine] = {}
-    mask = sight.words.cut_text
-    for attempt, text in chunks:
-        for n, unix_ms, level, line in json.loads(text):
-            found.setdefault(
-                (attempt, n),
-                LogLine(
-                    id=f"{attempt}.{n}",
-                    attempt=attempt,
-                    n=n,
-                    at=datetime.fromtimestamp(unix_ms / 1000, UTC),
-                    level=level,
-                    text=mask(line, MAX_LOG_LINE_CHARS),
-                ),
-            )
-    return [found[key] for key in sorted(found)]
+    return TaskDocument(**detail, waiting=waiting(task_id, now), logs=logs, log_ends=log_ends(task_id))
 
 
 def _texts(raw: Mapping[str, Any], sight: Sight) -> tuple[str, str | None, ErrorDetail | None]:

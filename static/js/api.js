@@ -42,6 +42,22 @@ async function failure(answer) {
 }
 
 /**
+ * GET `/api/v1/<path>`; the answer's JSON. Throws ApiError.
+ * @param {string} path
+ * @returns {Promise<any>}
+ */
+export async function get(path) {
+  let answer;
+  try {
+    answer = await fetch(`/api/v1/${path}`, { credentials: "same-origin", headers: { Accept: "application/json" } });
+  } catch {
+    throw new ApiError(t("error.network"), 0);
+  }
+  if (!answer.ok) throw await failure(answer);
+  return answer.json();
+}
+
+/**
  * POST `body` to `/api/v1/<path>`; the answer's JSON. Throws ApiError.
  * @param {string} path
  * @param {any} [body] an object, or JSON text that goes out as it is

@@ -14,7 +14,7 @@
  * @property {number} seq
  */
 
-export const LOG_LINES = 1000;
+export const LOG_LINES = 200;
 
 /** @param {string} a @param {string} b Ids are numbers of any length. */
 const byNumber = (a, b) => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);

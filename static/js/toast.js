@@ -2,7 +2,6 @@
 // Short messages in the corner, and the one polite voice for screen readers.
 
 import { byId, make, makeIcon } from "./dom.js";
-import { preference } from "./preferences.js";
 import { t } from "./strings.js";
 
 const SHOWN_MS = 8_000;
@@ -41,14 +40,10 @@ let saidAt = -PAUSE_MS;
 let waiting = "";
 
 /**
- * Say something to screen readers, at most every ten seconds; what comes in between replaces what waits. Readers may
- * have chosen to hear of failures only, or of nothing that they did not do themselves.
+ * Say something to screen readers, at most every ten seconds; what comes in between replaces what waits.
  * @param {string} text
- * @param {boolean} [isFailure]
  */
-export function announce(text, isFailure = false) {
-  const wanted = preference("announce");
-  if (wanted === "off" || (wanted === "failures" && !isFailure)) return;
+export function announce(text) {
   const wait = saidAt + PAUSE_MS - performance.now();
   if (wait > 0) {
     if (!waiting) setTimeout(say, wait);

@@ -73,6 +73,13 @@ export interface FailureGroup {
   last_at: Time;
 }
 
+/** How far the log of one attempt has come. */
+export interface LogEnd {
+  attempt: number;
+  /** The number of its last line. */
+  last: number;
+}
+
 /** One log line of a task. */
 export interface LogLine {
   /** "<attempt>.<n>" */
@@ -366,8 +373,10 @@ export interface TaskDocument {
   attempts_omitted: number;
   /** None unless the task is ready and waits for a node. */
   waiting: Waiting | null;
-  /** The last 1,000 lines of all attempts, by attempt and n. */
+  /** The last 200 lines of all attempts, by attempt and n. */
   logs: LogLine[];
+  /** The newest 50 attempts that wrote any, by attempt. */
+  log_ends: LogEnd[];
 }
 
 /** A page of tasks, newest first. */

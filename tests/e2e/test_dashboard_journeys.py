@@ -180,7 +180,7 @@ def test_new_tasks_are_offered_and_rows_under_the_pointer_stay(visit: Visit, api
 def test_a_crash_its_log_line_and_the_second_attempt_show_as_they_happen(visit: Visit, api: Api) -> None:
     task = {"type": "demo.crash", "payload": {"until_attempt": 2}, "backoff_seconds": 0, "delay_seconds": 1}
     [task_id] = api.submit(task)
-    page = visit.open(f"/tasks/{task_id}/#logs")
+    page = visit.open(f"/tasks/{task_id}/?tab=logs")
     expect(page.locator("#log-lines .log-line[data-level=warning]")).to_contain_text("ends itself")
     shown_state(visit, "Succeeded")
     expect(page.locator("#attempt-rows .state")).to_have_text(["Crashed", "Succeeded"])

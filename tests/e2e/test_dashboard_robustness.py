@@ -87,32 +87,3 @@ def test_long_names_stay_in_their_panels(browser: Browser, installed: Installati
     api.ask(f"/api/v1/tasks/{task_id}/cancel", {})
     visit.context.close()
     assert visit.complaints == []
-
-
-def test_the_log_of_a_finished_task_opens_at_its_end(visit: Visit, api: Api) -> None:
-    [task_id] = api.submit({"type": "demo.echo", "payload": 1})
-    api.await_state(task_id, "succeeded")
-    page = visit.open(f"/tasks/{task_id}/#logs")
-    # The view is given lines of very different heights, more than fit on the screen.
-    page.evaluate(
-        """async () => {
-          const source = document.querySelector('script[src*="pages/task"]').src;
-          const { LogView } = await import(new URL("../log_view.js", source));
-          const part = (id) => document.getElementById(id);
-          const text = (n) => (n % 9 ? "short" : "long ".repeat(200));
-          const lines = Array.from({ length: 950 }, (_, n) => ({
-            id: `9.${n}`, attempt: 9, n, at: new Date().toISOString(), level: "info", text: text(n),
-          }));
-          new LogView(part("log-lines"), part("log-follow"), part("log-level")).show(lines);
-        }"""
-    )
-    distance = page.evaluate(
-        """async () => {
-          // Heights are settled a few frames later.
-          for (let n = 0; n < 5; n += 1) await new Promise(requestAnimationFrame);
-          const box = document.getElementById("log-lines");
-          return box.scrollHeight - box.scrollTop - box.clientHeight;
-        }"""
-    )
-    assert distance < 3
-    expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")

@@ -23,7 +23,7 @@ ORDER = {
     "attempts": lambda row: (row["number"], float("inf") if row["id"] == "current" else int(row["id"])),
     "logs": lambda row: (row["attempt"], row["n"]),
 }
-KEEP = {"logs": 1000}
+KEEP = {"logs": 200}
 PATIENCE_SECONDS = 30
 
 

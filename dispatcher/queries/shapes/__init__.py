@@ -31,6 +31,7 @@ from dispatcher.queries.shapes.pages import (
 from dispatcher.queries.shapes.tasks import (
     AttemptRow,
     ErrorDetail,
+    LogEnd,
     LogLine,
     LogPage,
     NodeObstacles,
@@ -51,6 +52,7 @@ __all__ = [
     "Counts",
     "ErrorDetail",
     "FailureGroup",
+    "LogEnd",
     "LogLine",
     "LogPage",
     "NodeDetail",

@@ -107,6 +107,14 @@ class LogPage(TypedDict):
     next: int | None
 
 
+class LogEnd(TypedDict):
+    """How far the log of one attempt has come."""
+
+    attempt: int
+    #: The number of its last line.
+    last: int
+
+
 class TaskDetail(TaskRow):
     """Everything about one task but its log lines."""
 
@@ -182,5 +190,7 @@ class TaskDocument(TaskDetail):
 
     #: None unless the task is ready and waits for a node.
     waiting: Waiting | None
-    #: The last 1,000 lines of all attempts, by attempt and n.
+    #: The last 200 lines of all attempts, by attempt and n.
     logs: list[LogLine]
+    #: The newest 50 attempts that wrote any, by attempt.
+    log_ends: list[LogEnd]

@@ -7,7 +7,7 @@ import { showJson } from "../json_text.js";
 import { onKeys } from "../keys.js";
 import { RowList } from "../list.js";
 import { live } from "../live.js";
-import { LogView } from "../log_view.js";
+import { LogPanel } from "../log_panel.js";
 import { format } from "../row_format.js";
 import { cancelTask, retryTask } from "../steering.js";
 import { t } from "../strings.js";
@@ -22,7 +22,8 @@ const id = root.dataset.id ?? "";
 const timeline = byId("timeline");
 const attempts = new RowList(byId("attempt-rows"), (row) => row.id);
 const obstacles = new RowList(byId("obstacle-rows"), (row) => row.name);
-const logs = new LogView(byId("log-lines"), byId("log-follow"), /** @type {HTMLSelectElement} */ (byId("log-level")));
+const isUnmasked = "unmasked" in root.dataset;
+const logs = new LogPanel(id, { isUnmasked, maxLines: Number(byId("log-lines").dataset.maxLines) });
 
 /** @type {TaskDocument | null} */
 let task = null;
@@ -30,9 +31,16 @@ let task = null;
 let drawn = JSON.parse(byId("attempts-data").textContent || "[]");
 let saidState = "";
 
-const openTab = makeTabs(/** @type {HTMLElement} */ (byId("task-tabs").querySelector('[role="tablist"]')), (panel) => {
-  if (panel === "logs" && !/^#L\d/.test(location.hash)) logs.follow();
-});
+const tabs = makeTabs(
+  /** @type {HTMLElement} */ (byId("task-tabs").querySelector('[role="tablist"]')),
+  (panel) => logs.open(panel === "logs"),
+  { param: "tab" },
+);
+const goToLine = () => logs.goTo(location.hash, Number(new URLSearchParams(location.search).get("attempt")) || 0);
+goToLine();
+addEventListener("hashchange", goToLine);
+onKeys("[", () => tabs.step(-1));
+onKeys("]", () => tabs.step(1));
 copyButtons();
 byId("copy-id").addEventListener("click", () => copy(id));
 showJson(byId("payload-code"), byId("payload-code").textContent ?? "");
@@ -56,13 +64,11 @@ function showResult(next) {
 
 /** @param {ErrorDetail | null} failure */
 function showFailure(failure) {
-  byId("no-error").hidden = Boolean(failure);
-  byId("error-box").hidden = !failure;
-  byId("error-mark").textContent = failure ? "!" : "";
+  byId("error").hidden = !failure;
   byId("error-type").textContent = failure?.type ?? "";
   byId("error-message").textContent = failure?.message ?? "";
   byId("error-traceback").textContent = failure?.traceback ?? "";
-  /** @type {HTMLElement} */ (byId("error-traceback").parentElement).hidden = !failure?.traceback;
+  byId("error-more").hidden = !failure?.traceback;
 }
 
 /** @param {TaskDocument} next */
@@ -82,7 +88,7 @@ function showRelated(next) {
 /** @param {TaskDocument} next */
 function tell(next) {
   const state = format("task_state", next, serverNow());
-  if (saidState && state !== saidState) announce(t("task.announced", { id, state: format("word", state, 0) }), state === "failed" || state === "expired");
+  if (saidState && state !== saidState) announce(`${t("task.announced", { id })} ${format("word", state, 0)}`);
   saidState = state;
 }
 
@@ -101,18 +107,10 @@ function show(next) {
   showResult(next);
   showFailure(next.failure);
   showRelated(next);
-  logs.show(next.logs);
-  byId("log-count").textContent = logs.size ? format("compact", logs.size, 0) : "";
+  logs.take(next);
+  byId("logs-count").textContent = logs.total ? format("compact", logs.total, 0) : "";
   tell(next);
-  if (!task && !location.hash) openFirst(next);
   task = next;
-}
-
-/** What a reader most likely came for. @param {TaskDocument} next */
-function openFirst(next) {
-  if (next.state === "failed") openTab("error");
-  else if (next.state === "succeeded") openTab("result");
-  else if (next.logs.length) openTab("logs");
 }
 
 const isEnded = () => Boolean(task?.finished_at);
@@ -126,4 +124,5 @@ if ("operator" in document.body.dataset) {
 }
 
 // Live documents are masked: they would take back what an operator asked to see.
-if (!("unmasked" in root.dataset)) live.subscribe(`task:${id}`, show, { lost: (code) => code === "gone" && toast(t("task.gone"), { tone: "bad" }) });
+if (isUnmasked) logs.take(JSON.parse(byId("logs-data").textContent || "{}"));
+else live.subscribe(`task:${id}`, show, { lost: (code) => code === "gone" && toast(t("task.gone"), { tone: "bad" }) });
