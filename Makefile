@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-newest check check-scripts fix docs types lock fuzz bench chaos simulate clean
+.PHONY: help run test test-sqlite test-postgres test-newest check check-scripts fix docs words types lock fuzz bench chaos simulate clean
 
 VENV := .venv
 NEWEST := .venv-newest
@@ -76,6 +76,9 @@ docs: $(DEV_STAMP) ## write the pages that are made from the code
 
 types: $(DEV_STAMP) ## write the types of scripts that are made from the Python classes
 	@$(VENV)/bin/python scripts/write_types.py
+
+words: $(RUN_STAMP) ## write locale/ anew from the sources, and say what is not translated yet
+	@$(VENV)/bin/python scripts/write_words.py
 
 lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with hashes
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext
 
 from dispatcher import events, faults, roles, scopes
 from dispatcher.conf import conf
@@ -114,10 +115,10 @@ def find(token: str) -> Credential | None:
 def why_ended(credential: Credential, now: datetime) -> str:
     """Why it opens nothing any more, to go after "the token"; "" if it is live."""
     if credential.revoked_at is not None:
-        return "was revoked"
+        return gettext("was revoked")
     if credential.expires_at is not None and credential.expires_at <= now:
-        return f"expired at {credential.expires_at:%Y-%m-%d %H:%M} UTC"
-    return "has been used" if credential.uses_left is not None and credential.uses_left <= 0 else ""
+        return gettext("expired at %(time)s") % {"time": f"{credential.expires_at:%Y-%m-%d %H:%M} UTC"}
+    return gettext("has been used") if credential.uses_left is not None and credential.uses_left <= 0 else ""
 
 
 def authenticate(token: str, *, now: datetime) -> Credential | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
+from django.utils.translation import gettext, gettext_noop
+
 
 class Scope(StrEnum):
     """One kind of right. None implies another: a token that submits and looks at what came of it has two."""
@@ -19,15 +21,15 @@ class Scope(StrEnum):
     @property
     def meaning(self) -> str:
         """What it opens, in words for people."""
-        return _MEANINGS[self]
+        return gettext(_MEANINGS[self])
 
 
 _MEANINGS: Final = {
-    Scope.TASKS_READ: "see tasks, logs, queues, counts and the feed",
-    Scope.TASKS_WRITE: "submit, cancel and retry tasks",
-    Scope.NODES_READ: "see nodes",
-    Scope.OPERATE: "drain, resume and disable nodes; make, edit, pause and resume queues",
-    Scope.ADMIN: "make enrolment tokens, rotate credentials of nodes",
+    Scope.TASKS_READ: gettext_noop("see tasks, logs, queues, counts and the feed"),
+    Scope.TASKS_WRITE: gettext_noop("submit, cancel and retry tasks"),
+    Scope.NODES_READ: gettext_noop("see nodes"),
+    Scope.OPERATE: gettext_noop("drain, resume and disable nodes; make, edit, pause and resume queues"),
+    Scope.ADMIN: gettext_noop("make enrolment tokens, rotate credentials of nodes"),
 }
 _ORDER: Final[dict[str, int]] = {scope: place for place, scope in enumerate(Scope)}
 

@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "dispatcher.api.fallback.DatabaseOutages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "dispatcher.dashboard.locale.PageLocale",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -67,6 +68,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "dispatcher.dashboard.preferences.context",
             ],
         },
     },
@@ -154,8 +156,16 @@ TASKDIST_CSP = {
 
 # --- Words and time -------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en-us"
+# What the sources are written in, and what programs always get. Pages: dispatcher.dashboard.locale.
+LANGUAGE_CODE = "en"
+# Each in its own words: whoever looks for theirs can read no other.
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
+LANGUAGE_COOKIE_NAME = "taskdist_language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = BEHIND_TLS_PROXY
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -37,7 +37,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400: a host that is not ours, a header that makes no sense; 503 for a session that could not be saved."""
     if outage := faults.outage(exception):
         return _unavailable(request, outage, exception)
-    if _is_api(request):
+    if is_for_programs(request.path_info):
         return respond(Problem(HTTPStatus.BAD_REQUEST, "The request is malformed, or its host is not served here."))
     return defaults.bad_request(request, exception)
 
@@ -47,7 +47,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     if outage := faults.outage(error):
         return _unavailable(request, outage, error)
-    if _is_api(request):
+    if is_for_programs(request.path_info):
         return respond(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; it was logged."))
     return defaults.server_error(request)
 
@@ -55,12 +55,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _unavailable(request: HttpRequest, outage: faults.Outage, error: BaseException | None) -> HttpResponse:
     logger.warning("answered 503, database %s: %s", outage.kind, error)
     problem = unavailable(outage)
-    if _is_api(request):
+    if is_for_programs(request.path_info):
         return respond(problem)
     # No context processors: those may want the database. The page asks again by itself unless something was sent.
     page = render_to_string("503.html", {"outage": outage, "repeats": request.method in ("GET", "HEAD")})
     return HttpResponse(page, status=503, headers={"Cache-Control": "no-store", **problem.headers})
 
 
-def _is_api(request: HttpRequest) -> bool:
-    return request.path_info.startswith(_FOR_PROGRAMS) or request.path_info in _ROOT_ROUTES
+def is_for_programs(path: str) -> bool:
+    """Whether what answers at ``path`` is read by programs: problem documents instead of pages, always in English."""
+    return path.startswith(_FOR_PROGRAMS) or path in _ROOT_ROUTES

@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+
+from dispatcher.dashboard.zones import offset_label
 
 DASH = "\N{EN DASH}"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -30,6 +34,10 @@ SMALLEST_SHARE = 0.1
 ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+
+#: What large numbers are counted in: (from here on, size of one).
+UNITS = ((1_000_000, 1_000_000), (10_000, 1000))
+CHINESE_UNITS = ((100_000_000, 100_000_000), (10_000, 10_000))
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 
@@ -72,7 +80,7 @@ def ago(value: Any, now: datetime) -> str:
     seconds = seconds_since(value, now)
     if seconds is None:
         return ""
-    return _("just now") if seconds < 1 else _("%s ago") % span(seconds)
+    return _("just now") if seconds < 1 else _("%(span)s ago") % {"span": span(seconds)}
 
 
 def due(value: Any, now: datetime) -> str:
@@ -80,7 +88,7 @@ def due(value: Any, now: datetime) -> str:
     seconds = seconds_since(value, now)
     if seconds is None:
         return ""
-    return _("now") if seconds > -1 else _("in %s") % span(-seconds)
+    return _("now") if seconds > -1 else _("in %(span)s") % {"span": span(-seconds)}
 
 
 def elapsed(value: Any, now: datetime) -> str:
@@ -118,17 +126,17 @@ def duration_seconds(value: Any, now: datetime) -> str:
 
 
 def moment(value: Any, now: datetime) -> str:
-    """A time in full, with its zone: the server writes UTC, the browser its own zone."""
+    """A time in full, with its zone, that of who reads the page."""
     del now
     at = as_time(value)
-    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "" if at is None else f"{(local := timezone.localtime(at)):%Y-%m-%d %H:%M:%S} {offset_label(local)}"
 
 
 def log_time(value: Any, now: datetime) -> str:
     """The time of day with milliseconds, for log lines."""
     del now
     at = as_time(value)
-    return "" if at is None else f"{at.astimezone(UTC):%H:%M:%S}.{at.microsecond // 1000:03d}"
+    return "" if at is None else f"{timezone.localtime(at):%H:%M:%S}.{at.microsecond // 1000:03d}"
 
 
 def log_text(value: Any, now: datetime) -> str:
@@ -150,14 +158,18 @@ def count(value: Any, now: datetime) -> str:
 
 
 def compact(value: Any, now: datetime) -> str:
-    """A whole number in at most four digits: 12.3k, 1.2M."""
+    """A whole number in at most four digits: 12.3k, 1.2M; in Chinese by ten thousands: 1.2万, 120万."""
     if value is None or value == "":
         return ""
-    for unit, size in (("M", 1_000_000), ("k", 10_000)):
-        if value >= size:
-            scaled = value / (1_000_000 if unit == "M" else 1000)
-            return f"{scaled:.1f}".removesuffix(".0") + unit
+    for place, (least, size) in enumerate(CHINESE_UNITS if _is_chinese() else UNITS):
+        if value >= least:
+            amount = {"amount": f"{value / size:.1f}".removesuffix(".0")}
+            return (_("%(amount)sk") if place else _("%(amount)sM")) % amount
     return count(value, now)
+
+
+def _is_chinese() -> bool:
+    return (get_language() or "").startswith("zh")
 
 
 def rate(value: Any, now: datetime) -> str:

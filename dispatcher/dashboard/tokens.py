@@ -75,7 +75,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
         form = TokenForm(allowed)
     rows = queries.api_tokens(now, user=request.user, with_ended=True)
     context = {"form": form, "made": made, "tokens": rows, "origin": request.build_absolute_uri("/").rstrip("/")}
-    return page_of(request, "tokens", "tokens", status=400 if form.errors else 200, **context)
+    return page_of(request, "tokens", "settings", status=400 if form.errors else 200, **context)
 
 
 @login_required

@@ -8,6 +8,7 @@ from django.urls import path, re_path
 from dispatcher.dashboard import types, views
 from dispatcher.dashboard.activity import activity, activity_export
 from dispatcher.dashboard.log_text import log_text
+from dispatcher.dashboard.settings_page import set_language, settings_page
 from dispatcher.dashboard.sign_in import throttled
 from dispatcher.dashboard.tokens import revoke_token, tokens
 
@@ -26,6 +27,8 @@ urlpatterns = [
     path("types/", types.types, name="types"),
     path("types/<path:name>/", types.type_page, name="type"),
     path("submit/", views.submit, name="submit"),
+    path("settings/", settings_page, name="settings"),
+    path("language/", set_language, name="set_language"),
     path("tokens/", tokens, name="tokens"),
     re_path(r"^tokens/(?P<token_id>[0-9]{1,18})/revoke/$", revoke_token, name="revoke_token"),
     path("jump/", views.jump, name="jump"),

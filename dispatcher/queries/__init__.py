@@ -9,6 +9,7 @@ from dispatcher.queries.catalogue import types
 from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes, waiting_per_queue
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.front_page import overview
+from dispatcher.queries.installation import Installation, installation
 from dispatcher.queries.node_rows import node_detail, nodes, nodes_document
 from dispatcher.queries.queue_rows import queues, queues_document
 from dispatcher.queries.task_detail import task_detail, task_document
@@ -24,10 +25,12 @@ __all__ = [
     "MAX_LIMIT",
     "AuditFilters",
     "FilterError",
+    "Installation",
     "LiveCounts",
     "TaskFilters",
     "api_tokens",
     "audit_page",
+    "installation",
     "live_counts",
     "log_line",
     "log_pages",

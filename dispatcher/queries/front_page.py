@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dispatcher.models import EngineProcess
 from dispatcher.queries.counts import LiveCounts, live_counts
 from dispatcher.queries.failures import recent_failures
+from dispatcher.queries.installation import ENGINE_SILENCE
 from dispatcher.queries.minutes import last_minutes, per_minute, series
 from dispatcher.queries.node_rows import nodes, totals
 from dispatcher.queries.queue_rows import oldest_of, queues
 from dispatcher.queries.shapes import Overview
 from dispatcher.rollups.aggregate import DEAD
 from dispatcher.states import TaskState
-
-#: An engine that was not heard from for so long does not run.
-ENGINE_SILENCE = timedelta(seconds=30)
 
 
 def overview(now: datetime, counts: LiveCounts | None = None) -> Overview:

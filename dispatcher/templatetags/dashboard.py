@@ -14,9 +14,11 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, to_locale
 
 from dispatcher.dashboard.binding import fill
 from dispatcher.dashboard.row_formats import FORMATS
+from dispatcher.dashboard.zones import offset_label
 
 register = template.Library()
 
@@ -59,6 +61,24 @@ def _partial(context: Context, partial: str) -> str:
 def shown(context: Context, value: Any, format_name: str) -> str:
     """A value by one of the formats, outside of bindings."""
     return FORMATS[format_name](value, _now(context))
+
+
+@register.simple_tag
+def page_language() -> str:
+    """The language of the page as HTML and Intl write it: en, zh-Hans."""
+    return to_locale(get_language() or "en").replace("_", "-")
+
+
+@register.simple_tag
+def zone_label() -> str:
+    """The time zone that times are shown in, as it is written beside them: UTC+8."""
+    return offset_label(timezone.localtime())
+
+
+@register.simple_tag
+def zone_name() -> str:
+    """Its IANA name."""
+    return str(timezone.get_current_timezone())
 
 
 class BoundNode(template.Node):

@@ -3,9 +3,11 @@
 // the same minute in all charts), and the same figures as a table.
 
 import vendored from "../vendor/uplot-1.6.32/uPlot.min.js";
+import { serverNow } from "./clock.js";
 import { make, makeSvg } from "./dom.js";
 import { format } from "./row_format.js";
 import { t } from "./strings.js";
+import { zoneLabel, zoneName } from "./zone.js";
 
 /**
  * @typedef {object} Series
@@ -142,6 +144,8 @@ export class Chart {
     return {
       width,
       height: HEIGHT_PX,
+      // Whole hours of the zone that times are shown in.
+      tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneName),
       padding: [isLogarithmic ? 14 : 8, 4, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
@@ -212,7 +216,7 @@ export class Chart {
   }
 
   #showTable() {
-    const head = make("tr", {}, make("th", {}, t("chart.time")));
+    const head = make("tr", {}, make("th", {}, t("chart.time", { zone: zoneLabel(serverNow()) })));
     for (const { name } of this.#series) head.append(make("th", { class: "num" }, name));
     const rows = this.#points.map((point, i) => {
       const row = make("tr", {}, make("td", {}, clock(Date.parse(point.minute) / 1000)));

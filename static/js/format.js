@@ -3,7 +3,8 @@
 // row_format.js. Both halves are held together by tests/format_cases.json. Every format takes a value and the time (ms) and returns text.
 
 import { plain as withoutEscapes } from "./ansi.js";
-import { has, t } from "./strings.js";
+import { has, language, t } from "./strings.js";
+import { local, zoneLabel } from "./zone.js";
 
 export const DASH = "–";
 const MINUTE = 60;
@@ -88,33 +89,18 @@ export const elapsed = (value, now) => {
 /** @type {Format} */
 const durationSeconds = (value, now) => duration(isNone(value) ? null : Number(value) * 1000, now);
 
-/**
- * The zone of a time as people write it: UTC, UTC+8.
- * @param {Date} at
- */
-function zone(at) {
-  const minutes = -at.getTimezoneOffset();
-  if (!minutes) return "UTC";
-  const sign = minutes < 0 ? "-" : "+";
-  const size = Math.abs(minutes);
-  return `UTC${sign}${Math.floor(size / 60)}${size % 60 ? `:${two(size % 60)}` : ""}`;
-}
-
-/** @param {Date} at */
-const clockTime = (at) => `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-
-/** @type {Format} */
+/** A time in full, with its zone. @type {Format} */
 const moment = (value) => {
-  const at = new Date(isNone(value) ? NaN : value);
-  if (Number.isNaN(at.getTime())) return "";
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day} ${clockTime(at)} ${zone(at)}`;
+  const ms = new Date(isNone(value) ? NaN : value).getTime();
+  if (Number.isNaN(ms)) return "";
+  const { date, time } = local(ms);
+  return `${date} ${time} ${zoneLabel(ms)}`;
 };
 
 /** The time of day with milliseconds, for log lines. @type {Format} */
 const logTime = (value) => {
-  const at = new Date(value);
-  return Number.isNaN(at.getTime()) ? "" : `${clockTime(at)}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+  const ms = new Date(isNone(value) ? NaN : value).getTime();
+  return Number.isNaN(ms) ? "" : `${local(ms).time}.${String(ms - Math.floor(ms / 1000) * 1000).padStart(3, "0")}`;
 };
 
 /** @type {Format} */
@@ -123,14 +109,21 @@ const iso = (value) => (isNone(value) ? "" : String(value));
 /** Rounds halves to even, as the server does. @param {number} n */
 const rounded = (n) => (Math.abs(n % 1) === 0.5 ? 2 * Math.round(n / 2) : Math.round(n));
 
+const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+
 /** @type {Format} */
-const count = (value) => (isNone(value) ? DASH : String(rounded(Number(value))).replace(/\B(?=(\d{3})+$)/g, ","));
+const count = (value) => (isNone(value) ? DASH : whole.format(rounded(Number(value))));
+
+/** Units that large numbers are counted in: [from here on, size]. Their names are texts. */
+const UNITS = language.toLowerCase().startsWith("zh")
+  ? [[100_000_000, 100_000_000], [10_000, 10_000]]
+  : [[1_000_000, 1_000_000], [10_000, 1000]];
 
 /** @type {Format} */
 const compact = (value, now) => {
   if (isNone(value)) return "";
-  if (value >= 1_000_000) return `${decimal(value / 1_000_000)}M`;
-  return value >= 10_000 ? `${decimal(value / 1000)}k` : count(value, now);
+  const place = UNITS.findIndex(([from]) => value >= from);
+  return place < 0 ? count(value, now) : t(`number.${["large", "small"][place]}`, { amount: decimal(value / UNITS[place][1]) });
 };
 
 /** @type {Format} */

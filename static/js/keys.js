@@ -2,6 +2,7 @@
 // Keyboard shortcuts. Nothing happens while somebody types or a dialog is open.
 
 import { isTyping } from "./dom.js";
+import { preference } from "./preferences.js";
 
 const CHORD_MS = 1200;
 /** What goes on while its key is held down; everything else happens once. */
@@ -21,6 +22,8 @@ export const onKeys = (keys, action) => void actions.set(keys, action);
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  // Who speaks to the computer, or presses keys by accident, can switch off all that are one character (WCAG 2.1.4).
+  if (event.key.length === 1 && preference("keys") === "off") return;
   if (event.repeat && !REPEATED.has(event.key)) return;
   if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
   const chord = performance.now() - firstAt < CHORD_MS ? `${first} ${event.key}` : "";

@@ -6,9 +6,11 @@ import { byId } from "./dom.js";
 import { span } from "./format.js";
 import { onKeys } from "./keys.js";
 import { live } from "./live.js";
+import { preference, remember } from "./preferences.js";
 import { format } from "./row_format.js";
 import { t } from "./strings.js";
 import { toast } from "./toast.js";
+import { zoneLabel, zoneName } from "./zone.js";
 
 const pill = byId("live-pill");
 const banner = byId("stale-banner");
@@ -54,34 +56,35 @@ function showStatus() {
 const togglePause = () => live.pause(!live.isPaused);
 
 function switchTheme() {
-  const { dataset } = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  const next = (dataset.theme ?? system) === "dark" ? "light" : "dark";
-  dataset.theme = next;
-  try {
-    // Back at what the system says, the page follows the system again.
-    if (next === system) localStorage.removeItem("taskdist-theme");
-    else localStorage.setItem("taskdist-theme", next);
-  } catch {
-    // Not kept; the page has it for now.
-  }
+  const next = (preference("theme") || system) === "dark" ? "light" : "dark";
+  // Back at what the system says, the page follows the system again.
+  remember("theme", next === system ? "" : next);
   dispatchEvent(new Event("taskdist-theme"));
 }
 
 function showHelp() {
-  menu.open = false;
+  for (const menu of menus) menu.open = false;
   /** @type {HTMLDialogElement} */ (byId("help")).showModal();
 }
 
-const menu = /** @type {HTMLDetailsElement} */ (byId("user-menu"));
+const menus = /** @type {HTMLDetailsElement[]} */ ([...document.querySelectorAll("details.menu")]);
 addEventListener("click", (event) => {
-  if (event.target instanceof Node && !menu.contains(event.target)) menu.open = false;
+  for (const menu of menus) {
+    if (event.target instanceof Node && !menu.contains(event.target)) menu.open = false;
+  }
 });
-menu.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !menu.open) return;
-  menu.open = false;
-  menu.querySelector("summary")?.focus();
-});
+for (const menu of menus) {
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+  });
+}
+
+// The server did not know the browser's zone if this is the first page that it was asked for.
+byId("zone-now").textContent = zoneLabel(serverNow());
+byId("zone-name").textContent = zoneName;
 
 byId("theme-button").addEventListener("click", switchTheme);
 byId("help-button").addEventListener("click", showHelp);

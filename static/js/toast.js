@@ -2,6 +2,7 @@
 // Short messages in the corner, and the one polite voice for screen readers.
 
 import { byId, make, makeIcon } from "./dom.js";
+import { preference } from "./preferences.js";
 import { t } from "./strings.js";
 
 const SHOWN_MS = 8_000;
@@ -40,10 +41,14 @@ let saidAt = -PAUSE_MS;
 let waiting = "";
 
 /**
- * Say something to screen readers, at most every ten seconds; what comes in between replaces what waits.
+ * Say something to screen readers, at most every ten seconds; what comes in between replaces what waits. Readers may
+ * have chosen to hear of failures only, or of nothing that they did not do themselves.
  * @param {string} text
+ * @param {boolean} [isFailure]
  */
-export function announce(text) {
+export function announce(text, isFailure = false) {
+  const wanted = preference("announce");
+  if (wanted === "off" || (wanted === "failures" && !isFailure)) return;
   const wait = saidAt + PAUSE_MS - performance.now();
   if (wait > 0) {
     if (!waiting) setTimeout(say, wait);

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone, translation
 
 from dispatcher.dashboard.row_formats import FORMATS
 from tests.architecture.sources import ROOT
@@ -17,6 +18,15 @@ NOW = datetime.fromisoformat(CASES["now"])
 @pytest.mark.parametrize(("name", "value", "expected"), CASES["cases"], ids=lambda part: str(part)[:40])
 def test_values_look_as_they_do_in_the_browser(name: str, value: Any, expected: str) -> None:
     assert FORMATS[name](value, NOW) == expected
+
+
+ELSEWHERE = [(language, some["zone"], *case) for language, some in CASES["languages"].items() for case in some["cases"]]
+
+
+@pytest.mark.parametrize(("language", "zone", "name", "value", "expected"), ELSEWHERE, ids=lambda part: str(part)[:40])
+def test_in_other_languages_and_zones_too(language: str, zone: str, name: str, value: Any, expected: str) -> None:
+    with translation.override(language.lower()), timezone.override(zone):
+        assert FORMATS[name](value, NOW) == expected
 
 
 def test_both_sides_know_the_same_formats() -> None:

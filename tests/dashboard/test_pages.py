@@ -16,7 +16,7 @@ from tests.factories import make_engine, make_logs, make_node, make_queue, make_
 pytestmark = pytest.mark.django_db
 
 HOSTILE = "\"'><script>alert(1)</script>"
-PAGES = ["/", "/tasks/", "/nodes/", "/queues/", "/types/", "/submit/", "/tokens/", "/jump/?q=x"]
+PAGES = ["/", "/tasks/", "/nodes/", "/queues/", "/types/", "/submit/", "/settings/", "/tokens/", "/jump/?q=x"]
 
 
 @pytest.fixture

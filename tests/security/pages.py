@@ -60,6 +60,8 @@ def pages(world: Mapping[str, str]) -> dict[str, list[str]]:
         "activity/": ["/activity/", *_asked("/activity/", ("who", "about", "after"), LONG)],
         "activity/export/": _asked("/activity/export/", ("who", "about"), LONG),
         "submit/": [f"/submit/?from={world['failed']}", *_asked("/submit/", ("type", "from"), LONG)],
+        "settings/": ["/settings/", *_asked("/settings/", (LONG, "saved"), LONG)],
+        "language/": ["/language/"],
         "tokens/": ["/tokens/"],
         "^tokens/(?P<token_id>[0-9]{1,18})/revoke/$": [f"/tokens/{world['credential']}/revoke/"],
         "jump/": _asked("/jump/", ("q",), LONG),
@@ -113,7 +115,7 @@ def _model_pages(base: str, key: str, model_admin: Any) -> dict[str, list[str]]:
 
 def for_browsers(world: Mapping[str, str]) -> list[str]:
     """Those that somebody who is signed in finds something on: no redirects, and no refusals but the first."""
-    left_out = ("revoke/", "login/", "logout/", "jsi18n/", "autocomplete/", "jump/", "_id>/")
+    left_out = ("revoke/", "login/", "logout/", "language/", "jsi18n/", "autocomplete/", "jump/", "_id>/")
     edited = ("auth/", "queue/")
     found: list[str] = []
     for route, addresses in pages(world).items():

@@ -63,6 +63,8 @@ TOLD: dict[tuple[str, str], tuple[str, str]] = {
 }
 #: Those that say on the task itself who it was: a row in the trail as well would be one for every task there is.
 TOLD_ON_THE_TASK = {("api/v1/tasks", "POST"), ("task", "POST")}
+#: Kept in a cookie of who sends it: nothing here changes.
+IN_A_COOKIE = {("settings/", "POST")}
 ACTIONS_TOLD: dict[tuple[str, str], tuple[str, str]] = {
     ("dispatcher/node", "drain"): ("node.draining", "n-1"),
     ("dispatcher/node", "resume"): ("node.resumed", "n-2"),
@@ -113,7 +115,7 @@ def check(rows: list[Change], told: tuple[str, str], stage: Stage, who: str = WH
 def test_every_route_that_steers_leaves_who_what_and_when(stage: Stage) -> None:
     steering = {key_of(row): row for row in matrix.rows() if steers(row)}
     # Whoever adds a route has to say here what it tells.
-    assert set(steering) == set(TOLD) | TOLD_ON_THE_TASK
+    assert set(steering) == set(TOLD) | TOLD_ON_THE_TASK | IN_A_COOKIE
     wrong: list[Any] = []
     for key, told in TOLD.items():
         stage.send(WHO, steering[key])

@@ -138,6 +138,7 @@ def posted(world: dict[str, str]) -> list[tuple[str, dict[str, Any], int]]:
         ("/login/", {"username": LONG, "password": LONG, "next": hostile.ADDRESS}, 200),
         ("/admin/login/", {"username": LONG, "password": LONG, "next": hostile.ADDRESS}, 200),
         ("/tokens/", {"label": LONG, "scopes": [LONG], "days": LONG}, 400),
+        ("/settings/", {"zone": LONG, "theme": LONG, "language": LONG, "next": hostile.ADDRESS}, 400),
         ("/tokens/", {"label": SHORT, "scopes": ["tasks:read"], "days": "7"}, 200),
         ("/admin/password_change/", {"old_password": LONG, "new_password1": LONG, "new_password2": SHORT}, 200),
         ("/admin/auth/user/add/", {"username": LONG, "password1": LONG, "password2": SHORT}, 200),

@@ -93,7 +93,7 @@ let announced = null;
 function tell({ counts }) {
   if (announced && counts.succeeded > announced.succeeded) {
     const failed = counts.failed - announced.failed;
-    announce(t("announce.finished", { done: counts.succeeded - announced.succeeded + failed, failed }));
+    announce(t("announce.finished", { done: counts.succeeded - announced.succeeded + failed, failed }), failed > 0);
   }
   announced = { succeeded: counts.succeeded, failed: counts.failed };
 }

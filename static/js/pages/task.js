@@ -88,7 +88,7 @@ function showRelated(next) {
 /** @param {TaskDocument} next */
 function tell(next) {
   const state = format("task_state", next, serverNow());
-  if (saidState && state !== saidState) announce(`${t("task.announced", { id })} ${format("word", state, 0)}`);
+  if (saidState && state !== saidState) announce(t("task.announced", { id, state: format("word", state, 0) }), state === "failed" || state === "expired");
   saidState = state;
 }
 

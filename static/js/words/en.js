@@ -18,6 +18,9 @@ export default {
   "time.hours": "{h}h {m}m",
   "time.days": "{d}d {h}h",
 
+  "number.large": "{amount}M",
+  "number.small": "{amount}k",
+
   "state.scheduled": "Scheduled",
   "state.queued": "Queued",
   "state.dispatched": "Dispatched",
@@ -76,7 +79,7 @@ export default {
   "task.cancel_title": "Cancel task {id}?",
   "task.cancel_text": "It is on a node. The node is asked to stop it; work done so far is lost.",
   "task.copied": "Copied.",
-  "task.announced": "Task {id} is now:",
+  "task.announced": "Task {id} is now: {state}",
 
   "tasks.select": "Select task {id}",
   "tasks.retry_n": "Retry {n}",
@@ -145,7 +148,7 @@ export default {
   "chart.no_data": "Nothing in the last hour yet",
   "chart.no_depth": "At no minute's end did a task wait",
   "chart.other": "Cancelled, expired",
-  "chart.time": "Time",
+  "chart.time": "Time ({zone})",
   "chart.table": "Show as table",
   "chart.chart": "Show as chart",
 

@@ -18,6 +18,9 @@ export default {
   "time.hours": "{h}小时{m}分",
   "time.days": "{d}天{h}小时",
 
+  "number.large": "{amount}亿",
+  "number.small": "{amount}万",
+
   "state.scheduled": "已计划",
   "state.queued": "已排队",
   "state.dispatched": "已派发",
@@ -76,7 +79,7 @@ export default {
   "task.cancel_title": "取消任务 {id}？",
   "task.cancel_text": "任务正在节点上。将请求节点停止，已完成的工作会丢失。",
   "task.copied": "已复制。",
-  "task.announced": "任务 {id} 当前状态：",
+  "task.announced": "任务 {id} 当前状态：{state}",
 
   "tasks.select": "选择任务 {id}",
   "tasks.retry_n": "重试 {n} 个",
@@ -139,7 +142,7 @@ export default {
   "chart.no_data": "最近一小时暂无数据",
   "chart.no_depth": "每分钟末都没有任务在等待",
   "chart.other": "已取消、已过期",
-  "chart.time": "时间",
+  "chart.time": "时间 ({zone})",
   "chart.table": "显示为表格",
   "chart.chart": "显示为图表",
 

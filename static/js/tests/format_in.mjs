@@ -1,0 +1,7 @@
+// Formats values as a page in another language and zone does, and prints the texts. Started by format.test.mjs.
+const { language, zone, cases, now } = JSON.parse(process.argv[2]);
+process.env.TZ = "UTC";
+globalThis.document = { documentElement: { lang: language, dataset: { zone, icons: "/static/icons/icons.svg" } } };
+const { FORMATS } = await import("../row_format.js");
+process.stdout.write(JSON.stringify(cases.map(([name, value]) => FORMATS[name](value, Date.parse(now)))));
+process.exit(0);
