@@ -223,6 +223,10 @@ def word(value: Any, now: datetime) -> str:
         "offline": _("Offline"),
         "draining": _("Draining"),
         "disabled": _("Disabled"),
+        "drained": _("Drained"),
+        "breaker": _("Set aside"),
+        "trial": _("On trial"),
+        "refusing": _("Refuses pushes"),
         "paused": _("Paused"),
         "waiting": _("Waiting"),
         "idle": _("Idle"),
@@ -252,6 +256,10 @@ ICONS = {
     "closed": "online",
     "open": "zap",
     "half_open": "suspect",
+    "drained": "check",
+    "breaker": "zap",
+    "trial": "timer",
+    "refusing": "offline-link",
 }
 
 
@@ -289,6 +297,12 @@ def submit_url(value: Any, now: datetime) -> str:
     """The form for a new task of a type."""
     del now
     return reverse("dashboard:submit") + "?type=" + quote(str(value), safe=UNRESERVED) if value else ""
+
+
+def queue_url(value: Any, now: datetime) -> str:
+    """The page of a queue."""
+    del now
+    return reverse("dashboard:queues") + quote(str(value), safe=UNRESERVED) + "/" if value else ""
 
 
 def queue_tasks_url(value: Any, now: datetime) -> str:
@@ -385,8 +399,9 @@ VALUE_FORMATS: dict[str, Callable[[Any, datetime], str]] = {
     function.__name__: function
     for function in (
         plain, or_dash, ago, ago_or_dash, due, elapsed, elapsed_or_dash, duration, duration_seconds, moment, log_time,
-        log_text, iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url,
-        task_number, type_url, type_tasks_url, submit_url, share,
-        labels, labels_or_dash, select_label, breaker_title, spark_line, spark_area, tone_bad, at_least_one,
+        log_text, iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url, queue_url,
+        type_url, type_tasks_url, submit_url, share,
+        task_number, labels, labels_or_dash, select_label, breaker_title, spark_line, spark_area, tone_bad,
+        at_least_one,
     )
 }  # fmt: skip

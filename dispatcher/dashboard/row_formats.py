@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, due, duration, elapsed, icon, word
+from dispatcher.dashboard.node_formats import NODE_FORMATS
 
 #: Slots are drawn as cells of this width (px); beyond so many, the cells stand for shares of the slots.
 CELL_PX, MAX_CELLS = 14, 32
@@ -261,7 +262,7 @@ def has_no_tasks(row: Any, now: datetime) -> str:
     return NO if has_tasks(row, now) else YES
 
 
-FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | {
+FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | NODE_FORMATS | {
     function.__name__: function
     for function in (
         task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, slots_box, busy_width,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, re_path
 
-from dispatcher.dashboard import types, views
+from dispatcher.dashboard import nodes, queues, types, views
 from dispatcher.dashboard.activity import activity, activity_export
 from dispatcher.dashboard.log_text import log_text
 from dispatcher.dashboard.settings_page import set_language, settings_page
@@ -19,9 +19,10 @@ urlpatterns = [
     path("tasks/", views.tasks, name="tasks"),
     re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/$", views.task, name="task"),
     re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/log\.txt$", log_text, name="task_log"),
-    path("nodes/", views.nodes, name="nodes"),
-    path("nodes/<str:name>/", views.node, name="node"),
-    path("queues/", views.queues, name="queues"),
+    path("nodes/", nodes.nodes, name="nodes"),
+    path("nodes/<str:name>/", nodes.node, name="node"),
+    path("queues/", queues.queues, name="queues"),
+    path("queues/<str:name>/", queues.queue, name="queue"),
     path("activity/", activity, name="activity"),
     path("activity/export/", activity_export, name="activity_export"),
     path("types/", types.types, name="types"),

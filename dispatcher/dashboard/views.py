@@ -90,32 +90,6 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
 
 @login_required
 @require_safe
-def nodes(request: HttpRequest) -> HttpResponse:
-    """All nodes, and how to join one."""
-    document = queries.nodes_document(timezone.now())
-    return page_of(request, "nodes", "nodes", document=document, origin=request.build_absolute_uri("/").rstrip("/"))
-
-
-@login_required
-@require_safe
-def node(request: HttpRequest, name: str) -> HttpResponse:
-    """One node: its load, what it runs, what failed there."""
-    document = queries.node_detail(name, timezone.now())
-    if document is None:
-        title, text = _("There is no node of this name"), _("Nodes appear when their program comes up.")
-        return missing(request, "nodes", title, text, (reverse("dashboard:nodes"), _("All nodes")))
-    return page_of(request, "node", "nodes", document=document)
-
-
-@login_required
-@require_safe
-def queues(request: HttpRequest) -> HttpResponse:
-    """All queues, to be paused and resumed."""
-    return page_of(request, "queues", "queues", document=queries.queues_document(timezone.now()))
-
-
-@login_required
-@require_safe
 def submit(request: HttpRequest) -> HttpResponse:
     """The form for new tasks; ``?from=<id>`` fills it with another task, ``?type=`` with a type."""
     origin = parse_task_id(request.GET.get("from", ""))

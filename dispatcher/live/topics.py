@@ -16,10 +16,11 @@ from dispatcher.live.messages import ErrorCode, TasksParams
 from dispatcher.live.news import News
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.models.task import parse_task_id
-from dispatcher.queries import shapes
+from dispatcher.queries import NodeFilter, NodeFilterError, shapes
 from dispatcher.queries.audit import AuditFilters, newest_action
 from dispatcher.queries.counts import LiveCounts
 from dispatcher.queries.filters import FilterError, TaskFilters, is_of_lane
+from dispatcher.queries.node_pool import SHOWN
 from dispatcher.queries.tasks_document import MAX_NEW, Screen, count_new, lane_counts, tasks_document
 from dispatcher.states import ACTIVE, TaskState
 
@@ -89,14 +90,19 @@ class OverviewTopic(Topic):
 
 
 class NodesTopic(Topic):
-    """``nodes``"""
+    """``nodes``, ``nodes:q=<filter>``, ``nodes:all=1``, ``nodes:q=<filter>&all=1``"""
 
     pattern: ClassVar = "nodes"
     shape: ClassVar = shapes.NodesDocument
-    lists: ClassVar = {"nodes": "name"}
+    lists: ClassVar = {"nodes": "name", "cells": "name"}
+
+    def __init__(self, name: str, wanted: NodeFilter, *, shows_all: bool) -> None:
+        super().__init__(name)
+        self._wanted = wanted
+        self._shown = None if shows_all else SHOWN
 
     def read(self, reads: PassReads) -> Document:
-        return queries.nodes_document(reads.now, reads.counts)
+        return queries.nodes_document(reads.now, reads.counts, wanted=self._wanted, shown=self._shown)
 
 
 class QueuesTopic(Topic):
@@ -110,12 +116,27 @@ class QueuesTopic(Topic):
         return queries.queues_document(reads.now, reads.counts)
 
 
+class QueueTopic(Topic):
+    """``queue:<name>``"""
+
+    pattern: ClassVar = "queue:<name>"
+    shape: ClassVar = shapes.QueueDetail
+    lists: ClassVar = {"series": "minute", "nodes": "name"}
+
+    def __init__(self, name: str, queue: str) -> None:
+        super().__init__(name)
+        self._queue = queue
+
+    def read(self, reads: PassReads) -> Document | None:
+        return queries.queue_detail(self._queue, reads.now, reads.counts)
+
+
 class NodeTopic(Topic):
     """``node:<name>``"""
 
     pattern: ClassVar = "node:<name>"
     shape: ClassVar = shapes.NodeDetail
-    lists: ClassVar = {"tasks": "id"}
+    lists: ClassVar = {"tasks": "id", "series": "minute", "events": "id"}
 
     def __init__(self, name: str, node: str) -> None:
         super().__init__(name)
@@ -273,18 +294,28 @@ def parse_topic(name: str, params: TasksParams | None) -> Topic:
         return _PLAIN[word](name)
     if word == "task" and (task_id := parse_task_id(rest)):
         return TaskTopic(name, task_id)
+    if word == "nodes":
+        given = dict(parse_qsl(rest, max_num_fields=10))
+        return NodesTopic(name, _node_filter(given.get("q", "")), shows_all=given.get("all") == "1")
     if word == "activity":
         return ActivityTopic(name, _audit_filters(rest))
     if word == "type" and rest and rest.isprintable():
         return TypeTopic(name, rest)
     if word == "node" and rest and rest.isprintable():
         return NodeTopic(name, rest)
+    if word == "queue" and rest and rest.isprintable():
+        return QueueTopic(name, rest)
     raise TopicError("unknown_topic", "there is no such topic")
 
 
-_PLAIN: dict[str, Callable[[str], Topic]] = {
-    "overview": OverviewTopic, "nodes": NodesTopic, "queues": QueuesTopic, "types": TypesTopic,
-}  # fmt: skip
+_PLAIN: dict[str, Callable[[str], Topic]] = {"overview": OverviewTopic, "queues": QueuesTopic, "types": TypesTopic}
+
+
+def _node_filter(text: str) -> NodeFilter:
+    try:
+        return NodeFilter.parse(text)
+    except NodeFilterError as error:
+        raise TopicError("bad_params", str(error)) from None
 
 
 def _audit_filters(query: str) -> AuditFilters:

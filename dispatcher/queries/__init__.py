@@ -10,7 +10,10 @@ from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes, w
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.front_page import overview
 from dispatcher.queries.installation import Installation, installation
-from dispatcher.queries.node_rows import node_detail, nodes, nodes_document
+from dispatcher.queries.node_filter import NodeFilter, NodeFilterError
+from dispatcher.queries.node_pool import nodes_document
+from dispatcher.queries.node_rows import node_detail, nodes
+from dispatcher.queries.queue_detail import queue_detail
 from dispatcher.queries.queue_rows import queues, queues_document
 from dispatcher.queries.task_detail import task_detail, task_document
 from dispatcher.queries.task_logs import log_line, log_pages, log_tail, task_logs
@@ -27,6 +30,8 @@ __all__ = [
     "FilterError",
     "Installation",
     "LiveCounts",
+    "NodeFilter",
+    "NodeFilterError",
     "TaskFilters",
     "api_tokens",
     "audit_page",
@@ -40,6 +45,7 @@ __all__ = [
     "nodes",
     "nodes_document",
     "overview",
+    "queue_detail",
     "queues",
     "queues_document",
     "task_detail",

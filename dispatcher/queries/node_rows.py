@@ -10,7 +10,8 @@ from django.db.models import Sum
 
 from dispatcher.models import Node, NodeMinute, Task
 from dispatcher.queries.counts import LiveCounts, live_counts
-from dispatcher.queries.shapes import NodeDetail, NodeRow, NodesDocument, Pool, TypeInfo
+from dispatcher.queries.node_story import node_events, node_minutes, status_of
+from dispatcher.queries.shapes import NodeDetail, NodeEventRow, NodeRow, Pool, TypeInfo
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import INDEX_WINDOW
 from dispatcher.redaction import redactor
@@ -26,13 +27,7 @@ _HOUR = timedelta(hours=1)
 
 def nodes(now: datetime, counts: LiveCounts | None = None) -> list[NodeRow]:
     """All nodes, by name. ``counts`` spares reading them again."""
-    return _rows(list(Node.objects.order_by("name")), now, counts or live_counts())
-
-
-def nodes_document(now: datetime, counts: LiveCounts | None = None) -> NodesDocument:
-    """The document of the live topic ``nodes``."""
-    rows = nodes(now, counts)
-    return NodesDocument(nodes=rows, **totals(rows))
+    return rows_of(list(Node.objects.defer("types").order_by("name")), now, counts or live_counts())
 
 
 def totals(rows: Sequence[NodeRow]) -> Pool:
@@ -56,8 +51,16 @@ def node_detail(name: str, now: datetime, counts: LiveCounts | None = None) -> N
     held = Task.objects.active().filter(node_id=node.pk).values_list("id", flat=True)
     # Newest first is sorted here: asked of the database, it would walk the primary key in place of the index.
     newest = sorted(held.order_by(), reverse=True)[:MAX_TASKS]
+    row = rows_of([node], now, counts or live_counts())[0]
+    told = node_events(node.pk)
+    by = _who_wanted(told) if node.intent != NodeIntent.RUN else None
     return NodeDetail(
-        node=_rows([node], now, counts or live_counts())[0],
+        node=row,
+        status=status_of(row),
+        intent_by=by["actor"] if by else "",
+        intent_at=by["at"] if by else None,
+        series=node_minutes(node.pk, now),
+        events=told,
         url=redactor().text(node.url),
         boot_id=node.boot_id,
         incarnation=node.incarnation,
@@ -89,12 +92,18 @@ def type_infos(types: Mapping[str, Mapping[str, Any]] | None) -> list[TypeInfo] 
     ]
 
 
+def _who_wanted(told: Sequence[NodeEventRow]) -> NodeEventRow | None:
+    """The last time that somebody drained or disabled it."""
+    return next((row for row in told if row["actor"] and row["kind"] in {"node.draining", "node.disabled"}), None)
+
+
 def _failed_on(node_id: int) -> list[int]:
     newest = Task.objects.filter(state=TaskState.FAILED).order_by("-id").values_list("id", "node_id")[:FAILURE_WINDOW]
     return [pk for pk, node in newest if node == node_id][:MAX_FAILURES]
 
 
-def _rows(found: Sequence[Node], now: datetime, counts: LiveCounts) -> list[NodeRow]:
+def rows_of(found: Sequence[Node], now: datetime, counts: LiveCounts) -> list[NodeRow]:
+    """These nodes with their load."""
     ended = _ended_last_hour(now)
     return [_row(node, now, counts, *ended.get(node.pk, (0, 0))) for node in found]
 
@@ -109,6 +118,8 @@ def _row(node: Node, now: datetime, counts: LiveCounts, succeeded: int, failed: 
         intent=node.intent,
         reason=node.intent_reason or _trouble(node, now),
         draining=node.draining,
+        drain_until=node.drain_until,
+        hands_back=node.hands_back,
         slots=node.slots,
         held=held,
         busy=busy,

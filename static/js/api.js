@@ -58,17 +58,33 @@ export async function get(path) {
 }
 
 /**
+ * PATCH `/api/v1/<path>` with `body`; the answer's JSON. Throws ApiError.
+ * @param {string} path
+ * @param {any} body
+ * @returns {Promise<any>}
+ */
+export const patch = (path, body) => send("PATCH", path, body);
+
+/**
  * POST `body` to `/api/v1/<path>`; the answer's JSON. Throws ApiError.
  * @param {string} path
  * @param {any} [body] an object, or JSON text that goes out as it is
  * @param {Record<string, string>} [headers]
  * @returns {Promise<any>}
  */
-export async function post(path, body = {}, headers = {}) {
+export const post = (path, body = {}, headers = {}) => send("POST", path, body, headers);
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {any} body
+ * @param {Record<string, string>} [headers]
+ */
+async function send(method, path, body, headers = {}) {
   let answer;
   try {
     answer = await fetch(`/api/v1/${path}`, {
-      method: "POST",
+      method,
       credentials: "same-origin",
       headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrfToken(), ...headers },
       body: typeof body === "string" ? body : JSON.stringify(body),

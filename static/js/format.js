@@ -164,6 +164,10 @@ const ICONS = {
   closed: "online",
   open: "zap",
   half_open: "suspect",
+  drained: "check",
+  breaker: "zap",
+  trial: "timer",
+  refusing: "offline-link",
 };
 
 /** @type {Format} */
@@ -197,7 +201,7 @@ function sparkPoints(values) {
 const breakerTitle = (value) => (value === "open" || value === "half_open" ? t(`breaker.${value}`) : "");
 
 /** Formats whose text changes as time goes by. */
-export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "waited", "ran_for", "attempt_ran"]);
+export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "waited", "ran_for", "attempt_ran", "drain_note", "heartbeat"]);
 
 /** @type {Record<string, Format>} */
 export const VALUE_FORMATS = {
@@ -227,6 +231,7 @@ export const VALUE_FORMATS = {
   icon,
   task_url: (value) => (isNone(value) ? "" : `/tasks/${encodeURIComponent(value)}/`),
   node_url: (value) => (isNone(value) ? "" : `/nodes/${encodeURIComponent(value)}/`),
+  queue_url: (value) => (value ? `/queues/${encodeURIComponent(value)}/` : ""),
   queue_tasks_url: (value) => (isNone(value) ? "" : `/tasks/?queue=${encodeURIComponent(value)}`),
   task_number: (value) => (isNone(value) ? "" : `#${value}`),
   labels,

@@ -3,6 +3,7 @@
 // dispatcher/dashboard/row_formats.py.
 
 import { DASH, VALUE_FORMATS, due, duration, elapsed, icon, isNone, word } from "./format.js";
+import { NODE_FORMATS } from "./node_format.js";
 import { t } from "./strings.js";
 
 /** @typedef {import("./format.js").Format} Format */
@@ -102,6 +103,7 @@ const hasTasks = (row) => (Object.values(row?.counts ?? {}).some(Boolean) ? YES 
 /** @type {Record<string, Format>} */
 export const FORMATS = {
   ...VALUE_FORMATS,
+  ...NODE_FORMATS,
   task_state: taskState,
   task_word: (row, now) => word(taskState(row, now), now),
   task_icon: (row, now) => icon(taskState(row, now), now),

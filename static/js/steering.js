@@ -7,8 +7,8 @@ import { format } from "./row_format.js";
 import { t } from "./strings.js";
 import { toast } from "./toast.js";
 
-/** @param {unknown} problem */
-const sayProblem = (problem) => toast(problem instanceof Error ? problem.message : String(problem), { tone: "bad" });
+/** Say what did not work. @param {unknown} problem */
+export const sayProblem = (problem) => toast(problem instanceof Error ? problem.message : String(problem), { tone: "bad" });
 
 /** So long a second retry of the same task is taken for the other half of a double click. */
 const RETRY_PAUSE_MS = 1_000;
@@ -49,31 +49,6 @@ export function cancelTask(id, isActive) {
   }
   const title = t("task.cancel_title", { id });
   ask({ title, text: t("task.cancel_text"), ok: t("task.cancel"), isDangerous: true, act });
-}
-
-/**
- * Drain or resume a node.
- * @param {string} name
- * @param {string} verb "drain" or "resume"
- */
-export function steerNode(name, verb) {
-  const path = `nodes/${encodeURIComponent(name)}/${verb}`;
-  if (verb === "resume") {
-    post(path, { reason: "" })
-      .then(() => toast(t("node.resumed", { name })))
-      .catch(sayProblem);
-    return;
-  }
-  ask({
-    title: t("node.drain_title", { name }),
-    text: t("node.drain_text"),
-    ok: t("node.drain"),
-    hasReason: true,
-    act: async (reason) => {
-      await post(path, { reason });
-      toast(t("node.drained", { name }));
-    },
-  });
 }
 
 /**

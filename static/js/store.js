@@ -36,7 +36,9 @@ const attemptPlace = (row) => (row.id === "current" ? Infinity : row.number);
 /** @type {Record<string, (a: Row, b: Row) => number>} */
 const ORDERS = {
   series: (a, b) => byText(a.minute, b.minute),
-  nodes: (a, b) => byText(a.name, b.name),
+  nodes: (a, b) => (a.rank ?? 0) - (b.rank ?? 0) || byText(a.name, b.name),
+  cells: (a, b) => (a.rank ?? 0) - (b.rank ?? 0) || byText(a.name, b.name),
+  events: (a, b) => byNumber(b.id, a.id),
   queues: (a, b) => byText(a.name, b.name),
   rows: (a, b) => byNumber(b.id, a.id),
   tasks: (a, b) => byNumber(b.id, a.id),

@@ -57,6 +57,13 @@ export interface Counts {
   expired: number;
 }
 
+/** A node that joined with an enrolment token; `token` is how that begins. */
+export interface Enrolment {
+  token: string;
+  node: string;
+  at: Time;
+}
+
 /** A failure in full, as far as its size allowed. */
 export interface ErrorDetail {
   type: string;
@@ -100,6 +107,15 @@ export interface LogPage {
   next: number | null;
 }
 
+/** One node on the map. */
+export interface NodeCell {
+  name: string;
+  status: string;
+  rank: number;
+  slots: number;
+  busy: number;
+}
+
 /** Everything about one node; the document of the live topic `node:<name>`. */
 export interface NodeDetail {
   node: NodeRow;
@@ -119,6 +135,61 @@ export interface NodeDetail {
   tasks: TaskRow[];
   /** Failed tasks whose last attempt was here, newest first, at most 20 of the newest 1,000 failed tasks. */
   failures: TaskRow[];
+  status: string;
+  /** Who wanted what `intent` says; "" if nobody did, or nobody knows any longer. */
+  intent_by: string;
+  intent_at: Time | null;
+  /** The last 60 minutes, oldest first; the last one is not over. */
+  series: NodeMinutePoint[];
+  /** Newest first, at most 50. */
+  events: NodeEventRow[];
+}
+
+/** Something that happened to a node. */
+export interface NodeEventRow {
+  id: string;
+  at: Time;
+  kind: string;
+  /** Who asked for it; "" for what was found. */
+  actor: string;
+  reason: string;
+}
+
+/** One node in the list of the pool. While it beats on time, large pools leave `last_seen_at` out (None). */
+export interface NodeListRow {
+  name: string;
+  state: string;
+  intent: string;
+  reason: string;
+  drain_until: Time | null;
+  hands_back: boolean | null;
+  draining: boolean;
+  slots: number;
+  held: number;
+  busy: number;
+  waiting_on_node: number;
+  running: number;
+  labels: Record<string, string>;
+  version: string;
+  breaker: string;
+  tutorial: boolean;
+  last_seen_at: Time | null;
+  held_until: Time | null;
+  succeeded_last_hour: number;
+  failed_last_hour: number;
+  /** offline, suspect, breaker, trial, refusing, draining, drained, online, disabled: the most pressing of what it is. */
+  status: string;
+  /** Its place: problems first. */
+  rank: number;
+  /** Its version is not the one that most nodes online have. */
+  skew: boolean;
+}
+
+/** How the attempts on a node ended in one minute. */
+export interface NodeMinutePoint {
+  minute: Time;
+  succeeded: number;
+  failed: number;
 }
 
 /** What keeps a task from one node. */
@@ -138,6 +209,9 @@ export interface NodeRow {
   /** What the operator wants: run, drain, disabled; `reason` says why. */
   intent: string;
   reason: string;
+  /** Of a drain with a deadline: when it ends, and whether what is left then is handed back to run elsewhere. */
+  drain_until: Time | null;
+  hands_back: boolean | null;
   /** The node itself takes no more work. */
   draining: boolean;
   slots: number;
@@ -169,7 +243,17 @@ export interface NodesDocument {
   nodes_total: number;
   slots_busy: number;
   slots_total: number;
-  nodes: NodeRow[];
+  /** Those that match the filter, problems first, at most as many as were asked for. */
+  nodes: NodeListRow[];
+  /** All that match. */
+  cells: NodeCell[];
+  matching: number;
+  /** Nodes of the pool by status, whatever the filter, and `problem` for all that somebody should look at. */
+  statuses: Record<string, number>;
+  /** The version that most nodes online have. */
+  usual_version: string;
+  /** The last ten, newest first. */
+  enrolments: Enrolment[];
 }
 
 /** One thing that keeps a task from a node, or from all of them. */
@@ -227,6 +311,28 @@ export interface Progress {
   fraction: number | null;
   message: string;
   at: Time;
+}
+
+/** Everything about one queue; the document of the live topic `queue:<name>`. */
+export interface QueueDetail {
+  queue: QueueRow;
+  created_at: Time;
+  /** The last 60 minutes, oldest first; the last one is not over. */
+  series: QueueMinutePoint[];
+  /** Those that serve it, problems first, at most 50 of `nodes_matching`. */
+  nodes: NodeListRow[];
+  nodes_matching: number;
+  /** Slots of those among them that are online and get work. */
+  slots_busy: number;
+  slots_total: number;
+}
+
+/** One minute of a queue. `depth`: ready tasks at its end. */
+export interface QueueMinutePoint {
+  minute: Time;
+  submitted: number;
+  ended: number;
+  depth: number;
 }
 
 /** One queue in a list. */
@@ -538,7 +644,7 @@ export interface Waiting {
 }
 
 /** The topics that can be subscribed to. */
-export type Topic = `activity:${string}` | `node:${string}` | `nodes` | `overview` | `queues` | `task:${string}` | `tasks` | `type:${string}` | `types`;
+export type Topic = `activity:${string}` | `node:${string}` | `nodes` | `overview` | `queue:${string}` | `queues` | `task:${string}` | `tasks` | `type:${string}` | `types`;
 
 /** The document of a topic. */
 export type DocumentOf<T extends Topic> =
@@ -546,6 +652,7 @@ export type DocumentOf<T extends Topic> =
   T extends `node:${string}` ? NodeDetail :
   T extends `nodes` ? NodesDocument :
   T extends `overview` ? Overview :
+  T extends `queue:${string}` ? QueueDetail :
   T extends `queues` ? QueuesDocument :
   T extends `task:${string}` ? TaskDocument :
   T extends `tasks` ? TasksDocument :

@@ -178,7 +178,7 @@ def test_a_node_shows_its_intent_and_reason(viewer: Client) -> None:
     )
     make_node("w-2", state=NodeState.OFFLINE)
     text = body(viewer, "/nodes/w-1/")
-    assert "Draining" in text
+    assert "Drained" in text
     assert "new kernel" in text
     assert "Say it back." in text
     assert "Offline" in body(viewer, "/nodes/")

@@ -15,7 +15,9 @@ from taskdist_site.asgi import application
 
 ORDER = {
     "series": lambda row: row["minute"],
-    "nodes": lambda row: row["name"],
+    "nodes": lambda row: (row.get("rank", 0), row["name"]),
+    "cells": lambda row: (row["rank"], row["name"]),
+    "events": lambda row: -int(row["id"]),
     "queues": lambda row: row["name"],
     "types": lambda row: row["name"],
     "rows": lambda row: -int(row["id"]),

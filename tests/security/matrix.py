@@ -133,6 +133,7 @@ _PAGES = [
     Row("submit/", "GET", SIGNED_IN, "/submit/?from={done}&unmasked=true"),
     Row("nodes/<str:name>/", "GET", SIGNED_IN, "/nodes/n-1/"),
     Row("types/<path:name>/", "GET", SIGNED_IN, "/types/echo/"),
+    Row("queues/<str:name>/", "GET", SIGNED_IN, "/queues/default/"),
     Row("jump/", "GET", SIGNED_IN, "/jump/?q=1", status=(302,)),
     Row("settings/", "GET", SIGNED_IN, "/settings/"),
     Row("settings/", "POST", SIGNED_IN, "/settings/", {"theme": "dark"}, (302,)),

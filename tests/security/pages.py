@@ -52,11 +52,15 @@ def pages(world: Mapping[str, str]) -> dict[str, list[str]]:
         "^tasks/(?P<task_id>[0-9]{1,19})/log\\.txt$": [
             f"{task}log.txt", f"{task}log.txt?unmasked=true", f"{task}log.txt?attempt=1&line=1",
         ],
-        "nodes/": ["/nodes/"],
+        "nodes/": [
+            "/nodes/", "/nodes/?view=list", *(f"/nodes/?shape={shape}" for shape in ("cards", "lines", "squares")),
+            *_asked("/nodes/", ("q", "view", "shape", "all"), LONG),
+        ],
         "nodes/<str:name>/": [f"/nodes/{node}/", f"/nodes/{quote(LONG, safe='')}/", f"/nodes/{node}x/"],
         "queues/": ["/queues/"],
         "types/": ["/types/"],
         "types/<path:name>/": [f"/types/{quote(LONG, safe='')}/", f"/types/{quote(NAME, safe='')}/", "/types/a/b/"],
+        "queues/<str:name>/": [f"/queues/{quote(LONG, safe='')}/", "/queues/default/"],
         "activity/": ["/activity/", *_asked("/activity/", ("who", "about", "after"), LONG)],
         "activity/export/": _asked("/activity/export/", ("who", "about"), LONG),
         "submit/": [f"/submit/?from={world['failed']}", *_asked("/submit/", ("type", "from"), LONG)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypedDict
 
+from dispatcher.queries.shapes.nodes import Enrolment, NodeCell, NodeListRow, NodeRow
 from dispatcher.queries.shapes.tasks import TaskRow
 
 
@@ -19,72 +20,6 @@ class Counts(TypedDict):
     failed: int
     cancelled: int
     expired: int
-
-
-class NodeRow(TypedDict):
-    """One node in a list. Load is by our own accounting, never what the node says of itself."""
-
-    name: str
-    #: online, suspect, offline
-    state: str
-    #: What the operator wants: run, drain, disabled; ``reason`` says why.
-    intent: str
-    reason: str
-    #: The node itself takes no more work.
-    draining: bool
-    slots: int
-    #: All attempts that it has.
-    held: int
-    #: Slots in use: at most ``slots``.
-    busy: int
-    #: Attempts beyond the slots.
-    waiting_on_node: int
-    #: Attempts that it has reported as running; short tasks end before that.
-    running: int
-    labels: dict[str, str]
-    version: str
-    #: closed, open, half_open
-    breaker: str
-    #: Written to the two-file tutorial.
-    tutorial: bool
-    last_seen_at: datetime | None
-    #: No pushes before then; None when there is no pause.
-    held_until: datetime | None
-    #: Attempts that ended in the last hour.
-    succeeded_last_hour: int
-    failed_last_hour: int
-
-
-class TypeInfo(TypedDict):
-    """What a node says of one task type."""
-
-    name: str
-    version: str
-    description: str
-    timeout_seconds: float | None
-    schema: dict[str, Any] | None
-
-
-class NodeDetail(TypedDict):
-    """Everything about one node; the document of the live topic ``node:<name>``."""
-
-    node: NodeRow
-    url: str
-    boot_id: str
-    incarnation: int
-    protocol: int
-    #: Queues that it serves; empty means all.
-    queues: list[str]
-    #: None: any type.
-    types: list[TypeInfo] | None
-    created_at: datetime
-    registered_at: datetime | None
-    lease_expires_at: datetime | None
-    push_failures: int
-    #: What it has now, newest first, at most 200.
-    tasks: list[TaskRow]
-    #: Failed tasks whose last attempt was here, newest first, at most 20 of the newest 1,000 failed tasks.
-    failures: list[TaskRow]
 
 
 class Pause(TypedDict):
@@ -113,6 +48,30 @@ class QueueRow(TypedDict):
     paused: Pause | None
     #: Ready tasks at the end of each of the last 30 minutes, oldest first; the last one is now.
     depth_history: list[int]
+
+
+class QueueMinutePoint(TypedDict):
+    """One minute of a queue. ``depth``: ready tasks at its end."""
+
+    minute: datetime
+    submitted: int
+    ended: int
+    depth: int
+
+
+class QueueDetail(TypedDict):
+    """Everything about one queue; the document of the live topic ``queue:<name>``."""
+
+    queue: QueueRow
+    created_at: datetime
+    #: The last 60 minutes, oldest first; the last one is not over.
+    series: list[QueueMinutePoint]
+    #: Those that serve it, problems first, at most 50 of ``nodes_matching``.
+    nodes: list[NodeListRow]
+    nodes_matching: int
+    #: Slots of those among them that are online and get work.
+    slots_busy: int
+    slots_total: int
 
 
 class OldestWait(TypedDict):
@@ -196,7 +155,17 @@ class TasksDocument(TypedDict):
 class NodesDocument(Pool):
     """The document of the live topic ``nodes``."""
 
-    nodes: list[NodeRow]
+    #: Those that match the filter, problems first, at most as many as were asked for.
+    nodes: list[NodeListRow]
+    #: All that match.
+    cells: list[NodeCell]
+    matching: int
+    #: Nodes of the pool by status, whatever the filter, and ``problem`` for all that somebody should look at.
+    statuses: dict[str, int]
+    #: The version that most nodes online have.
+    usual_version: str
+    #: The last ten, newest first.
+    enrolments: list[Enrolment]
 
 
 class QueuesDocument(TypedDict):
