@@ -399,8 +399,8 @@ VALUE_FORMATS: dict[str, Callable[[Any, datetime], str]] = {
     function.__name__: function
     for function in (
         plain, or_dash, ago, ago_or_dash, due, elapsed, elapsed_or_dash, duration, duration_seconds, moment, log_time,
-        log_text, iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url, queue_url,
-        type_url, type_tasks_url, submit_url, share,
+        log_text, iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url,
+        queue_url, type_url, type_tasks_url, submit_url, share,
         task_number, labels, labels_or_dash, select_label, breaker_title, spark_line, spark_area, tone_bad,
         at_least_one,
     )

@@ -131,7 +131,8 @@ def test_pure_modules_in_node_where_there_is_one(tests: Path) -> None:
 
 # --- How much a browser has to load ---------------------------------------------------------------
 
-MAX_KB_IN_ALL = 90
+#: All pages together; what a tab loads is bounded below.
+MAX_KB_IN_ALL = 95
 IMPORT = re.compile(r"""(?:^import|^export|^} from|\bimport\()[^;"']*["'](\.[^"']+)["']""", re.MULTILINE)
 #: No page loads more than this: the one with the charts is the largest.
 MAX_KB_OF_A_PAGE = 75
