@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Api
@@ -127,16 +127,46 @@ def test_a_waiting_task_says_why_until_it_need_not_wait(visit: Visit, api: Api) 
     assert visit.was_not_reloaded()
 
 
-def test_a_node_is_drained_and_resumed(visit: Visit, api: Api) -> None:
-    page = visit.open("/nodes/")
+def test_a_node_is_drained_by_a_deadline_and_resumed(visit: Visit, api: Api, installed: Installation) -> None:
+    gate = Gate(installed, "drained")
+    tasks = api.submit(*[gate.task] * 8)
+    for task_id in tasks:
+        api.await_state(task_id, "running")
+    page = visit.open("/nodes/?view=list")
     row = page.locator("tr[data-key=local-2]")
     row.get_by_role("button", name="Drain").click()
-    page.get_by_label("Reason").fill("new kernel")
-    page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("#drain-tasks li")).not_to_have_count(0)
+    dialog.get_by_label("Reason").fill("new kernel")
+    dialog.get_by_role("button", name="Drain").click()
     expect(row.locator(".state").first).to_have_text("Draining")
+    expect(row).to_contain_text(re.compile(r"\d left, \d+m"))
+    expect(row).to_contain_text("new kernel")
+    assert api.node("local-2")["drain_until"]
+    gate.open()
+    expect(row.locator(".state").first).to_have_text("Drained")
     row.get_by_role("button", name="Resume").click()
     expect(row.locator(".state").first).to_have_text("Online")
     assert visit.was_not_reloaded()
+
+
+def test_the_join_panel_says_when_the_node_has_come(browser: Browser, fragile: Installation) -> None:
+    # Not the shared installation: a node cannot be taken out again.
+    visit = Visit(browser, fragile)
+    visit.sign_in()
+    page = visit.open("/nodes/")
+    page.get_by_role("button", name="Make an enrolment token").click()
+    expect(page.locator("#join-waiting")).to_be_visible()
+    token = page.locator("[data-token]").first.text_content() or ""
+    body = {"name": "w-13", "url": "http://127.0.0.1:9", "boot_id": "b", "slots": 1}
+    enrolling = Api.__new__(Api)
+    enrolling._url, enrolling.token = fragile.url, token
+    enrolling.ask("/api/v1/nodes/register", body)
+    expect(page.get_by_role("link", name="w-13 connected")).to_be_visible()
+    expect(page.locator("li[data-key=w-13]")).to_be_visible()
+    assert visit.was_not_reloaded()
+    assert visit.complaints == []
+    visit.context.close()
 
 
 def test_exactly_the_selected_tasks_are_steered(visit: Visit, api: Api) -> None:
