@@ -23,6 +23,7 @@ from dispatcher.models.lanes import lanes_by_id
 from dispatcher.models.task import parse_task_id
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.shapes import TaskDetail
+from dispatcher.queries.task_events import MAX_EVENTS, is_event_id
 from dispatcher.scopes import Scope
 from dispatcher.states import TaskState
 
@@ -115,6 +116,24 @@ class TaskLogsView(ApiView):
                 sight=asked_sight(self, task_id, params),
             )
         )
+
+
+class TaskEventsView(ApiView):
+    """``/tasks/{id}/events``: what happened to one task."""
+
+    reads = Scope.TASKS_READ
+
+    def get(self, request: Request, task_id: str) -> HttpResponse:
+        """The newest events, or those ``before`` another page, oldest first."""
+        params = known_params(request.query_params, "before", "limit")
+        before = params.get("before", "")
+        if before and not is_event_id(before):
+            raise invalid([FieldError("must be what the previous page gave as before", "before")])
+        limit = whole_number(params, "limit", MAX_EVENTS, least=1, most=MAX_EVENTS)
+        page = queries.task_events(_task_id(task_id), before=before, limit=limit)
+        if page is None:
+            raise Problem(404, _NO_SUCH_TASK)
+        return answer(page)
 
 
 class CancelTaskView(ApiView):

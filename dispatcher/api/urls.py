@@ -14,6 +14,7 @@ routes = [
     path("tasks/cancel", tasks.CancelTasksView.as_view(), name="tasks-cancel"),
     path("tasks/retry", tasks.RetryTasksView.as_view(), name="tasks-retry"),
     path("tasks/<str:task_id>", tasks.TaskView.as_view(), name="task"),
+    path("tasks/<str:task_id>/events", tasks.TaskEventsView.as_view(), name="task-events"),
     path("tasks/<str:task_id>/logs", tasks.TaskLogsView.as_view(), name="task-logs"),
     path("tasks/<str:task_id>/cancel", tasks.CancelTaskView.as_view(), name="task-cancel"),
     path("tasks/<str:task_id>/retry", tasks.RetryTaskView.as_view(), name="task-retry"),

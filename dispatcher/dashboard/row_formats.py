@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, due, duration, elapsed, icon, word
+from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, due, duration, elapsed, icon, moment, word
 from dispatcher.dashboard.node_formats import NODE_FORMATS
 
 #: Slots are drawn as cells of this width (px); beyond so many, the cells stand for shares of the slots.
@@ -262,6 +262,26 @@ def has_no_tasks(row: Any, now: datetime) -> str:
     return NO if has_tasks(row, now) else YES
 
 
+def event_words(row: Any, now: datetime) -> str:
+    """What happened to a task, as a sentence."""
+    kind, actor = str(_get(row, "kind") or ""), _get(row, "actor") or ""
+    texts = {
+        "created": _("Submitted"),
+        "created_by": _("Submitted by %(actor)s"),
+        "queued": _("Ready: waits for a node"),
+        "dispatched": _("Sent to %(node)s"),
+        "started": _("Started on %(node)s"),
+        "retry_scheduled": _("Next attempt due %(until)s"),
+        "cancel_requested": _("Asked to cancel it"),
+        "cancel_requested_by": _("%(actor)s asked to cancel it"),
+        "cancelled_by": _("Cancelled by %(actor)s"),
+        "unmasked_by": _("%(actor)s looked at its secrets"),
+    }
+    text = (actor and texts.get(f"{kind}_by")) or texts.get(kind)
+    facts = {"actor": actor, "node": _get(row, "node") or DASH, "until": moment(_get(row, "until"), now)}
+    return text % facts if text else word(kind, now)
+
+
 FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | NODE_FORMATS | {
     function.__name__: function
     for function in (
@@ -270,6 +290,6 @@ FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | NODE_FORMAT
         tries, waited, ran_for, attempt_waited, attempt_ran,
         breaker_closed, cannot_drain, cannot_resume, queue_state, queue_word, queue_icon, queue_eta,
         type_nodes_tone, has_tasks,
-        has_no_tasks,
+        has_no_tasks, event_words,
     )
 }  # fmt: skip

@@ -82,7 +82,7 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
     document = queries.task_document(number, timezone.now(), sight, tail=task_page.PAGE_TAIL) if number else None
     if document is None:
         title = _("There is no task %s") % task_id
-        text = _("It was never submitted, or it was deleted for its age.")
+        text = task_page.missing_text()
         return missing(request, "tasks", title, text, (reverse("dashboard:tasks"), _("All tasks")))
     more = task_page.context(document, request.GET.get("tab", ""))
     return page_of(request, "task", "tasks", document=document, is_unmasked=sight is Sight.ALL, **more)

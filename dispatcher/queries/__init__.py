@@ -16,6 +16,7 @@ from dispatcher.queries.node_rows import node_detail, nodes
 from dispatcher.queries.queue_detail import queue_detail
 from dispatcher.queries.queue_rows import queues, queues_document
 from dispatcher.queries.task_detail import task_detail, task_document
+from dispatcher.queries.task_events import task_events
 from dispatcher.queries.task_logs import log_line, log_pages, log_tail, task_logs
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import MAX_LIMIT, task_page
@@ -50,6 +51,7 @@ __all__ = [
     "queues_document",
     "task_detail",
     "task_document",
+    "task_events",
     "task_logs",
     "task_page",
     "task_rows",

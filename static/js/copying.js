@@ -14,6 +14,8 @@ export async function copy(text) {
     await navigator.clipboard.writeText(text);
   } catch {
     const field = /** @type {HTMLTextAreaElement} */ (make("textarea", { class: "visually-hidden", readonly: "" }));
+    // As it is hidden, lines would be copied without their indents.
+    field.style.whiteSpace = "pre";
     field.value = text;
     document.body.append(field);
     field.select();

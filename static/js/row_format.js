@@ -4,7 +4,7 @@
 
 import { DASH, VALUE_FORMATS, due, duration, elapsed, icon, isNone, word } from "./format.js";
 import { NODE_FORMATS } from "./node_format.js";
-import { t } from "./strings.js";
+import { has, t } from "./strings.js";
 
 /** @typedef {import("./format.js").Format} Format */
 
@@ -100,6 +100,14 @@ const queueEta = (row, now) => {
 /** @type {Format} */
 const hasTasks = (row) => (Object.values(row?.counts ?? {}).some(Boolean) ? YES : NO);
 
+/** @type {Format} */
+const eventWords = (row, now) => {
+  const { kind = "", actor = "" } = row ?? {};
+  const key = [actor && `event.${kind}_by`, `event.${kind}`].find((one) => one && has(one));
+  if (!key) return word(kind, now);
+  return t(key, { actor, node: row.node ?? DASH, until: VALUE_FORMATS.moment(row.until, now) });
+};
+
 /** @type {Record<string, Format>} */
 export const FORMATS = {
   ...VALUE_FORMATS,
@@ -136,6 +144,7 @@ export const FORMATS = {
   queue_icon: (row, now) => icon(queueState(row, now), now),
   queue_eta: queueEta,
   type_nodes_tone: (row) => (row?.nodes_online ? "" : "warn"),
+  event_words: eventWords,
   has_tasks: hasTasks,
   has_no_tasks: (row, now) => (hasTasks(row, now) ? NO : YES),
 };

@@ -485,6 +485,33 @@ export interface TaskDocument {
   log_ends: LogEnd[];
 }
 
+/** One thing that happened to a task. */
+export interface TaskEvent {
+  /** Rises with time. */
+  id: string;
+  at: Time;
+  /** created, queued, dispatched, started, retry_scheduled, cancel_requested, unmasked, or the outcome of an attempt
+   * or of the task. */
+  kind: string;
+  /** minor, normal, good, warning or bad. */
+  level: string;
+  attempt: number | null;
+  node: string | null;
+  /** Who caused it, if a person or program did and the audit trail has it. */
+  actor: string;
+  /** The error's head, or the task that this one is a retry of. */
+  detail: string;
+  /** When the next attempt is due, or was. */
+  until: Time | null;
+}
+
+/** What happened to a task, oldest first: the newest, or those before another page. */
+export interface TaskEventsPage {
+  events: TaskEvent[];
+  /** Pass it as `before` for those before these; None if there are none. */
+  before: string | null;
+}
+
 /** A page of tasks, newest first. */
 export interface TaskPage {
   rows: TaskRow[];

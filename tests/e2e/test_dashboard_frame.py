@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 
@@ -148,7 +150,10 @@ def test_a_viewer_looks_and_is_offered_nothing_else(browser: Browser, installed:
     page = viewer.open("/queues/")
     expect(page.locator("[data-act]")).to_have_count(0)
     page = viewer.open(f"/tasks/{task_id}/")
-    expect(page.get_by_role("button", name="Retry")).to_have_count(0)
+    retry = page.get_by_role("button", name="Retry")
+    expect(retry).to_have_attribute("aria-disabled", "true")
+    expect(retry).to_have_accessible_description(re.compile("needs the operator role"))
+    retry.click()
     page.keyboard.press("r")
     expect(page.locator(".toast")).to_have_count(0)
     viewer.context.close()

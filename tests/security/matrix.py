@@ -80,6 +80,7 @@ _API: dict[str, list[tuple[str, Least, dict[str, Any] | None, int]]] = {
     "tasks/cancel": [("POST", TASKS_WRITE, {"ids": ["{queued}"]}, 200)],
     "tasks/retry": [("POST", TASKS_WRITE, {"ids": ["{done}"]}, 201)],
     "tasks/<str:task_id>": [("GET", TASKS_READ, None, 200)],
+    "tasks/<str:task_id>/events": [("GET", TASKS_READ, None, 200)],
     "tasks/<str:task_id>/logs": [("GET", TASKS_READ, None, 200)],
     "tasks/<str:task_id>/cancel": [("POST", TASKS_WRITE, None, 200)],
     "tasks/<str:task_id>/retry": [("POST", TASKS_WRITE, None, 201)],

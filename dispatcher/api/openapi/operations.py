@@ -86,6 +86,9 @@ _TASKS: Final = {
     "GET /api/v1/tasks/{task_id}/logs": Operation(
         name="read_task_logs", answers={200: shapes.LogPage}, parameters=parameters.LOG_LINES, errors=(404,)
     ),
+    "GET /api/v1/tasks/{task_id}/events": Operation(
+        name="read_task_events", answers={200: shapes.TaskEventsPage}, parameters=parameters.EVENTS, errors=(404,)
+    ),
     "POST /api/v1/tasks/{task_id}/cancel": Operation(
         name="cancel_task",
         body=NoFields,

@@ -10,6 +10,7 @@ from dispatcher.api.openapi.schemas import schema_of
 from dispatcher.api.task_input import MAX_KEY_CHARS
 from dispatcher.api.validation import NAME, TASK_ID
 from dispatcher.api.views import DEFAULT_LIMIT, MAX_LIMIT
+from dispatcher.queries.task_events import MAX_EVENTS
 from dispatcher.search import MAX_CHARS
 from dispatcher.states import TaskState
 
@@ -67,6 +68,15 @@ LOG_LINES: Final = (
     query("after", "with numbers above this one", _INT32),
     LIMIT,
     UNMASKED,
+)
+
+EVENTS: Final = (
+    query("before", "`before` of the page after", {"type": "string", "pattern": "^[0-9]{17}-[0-9]{10}-[0-9]{2}$"}),
+    query(
+        "limit",
+        "events in the page",
+        {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS, "default": MAX_EVENTS},
+    ),
 )
 
 CHANGES: Final = (

@@ -115,6 +115,35 @@ class LogEnd(TypedDict):
     last: int
 
 
+class TaskEvent(TypedDict):
+    """One thing that happened to a task."""
+
+    #: Rises with time.
+    id: str
+    at: datetime
+    #: created, queued, dispatched, started, retry_scheduled, cancel_requested, unmasked, or the outcome of an attempt
+    #: or of the task.
+    kind: str
+    #: minor, normal, good, warning or bad.
+    level: str
+    attempt: int | None
+    node: str | None
+    #: Who caused it, if a person or program did and the audit trail has it.
+    actor: str
+    #: The error's head, or the task that this one is a retry of.
+    detail: str
+    #: When the next attempt is due, or was.
+    until: datetime | None
+
+
+class TaskEventsPage(TypedDict):
+    """What happened to a task, oldest first: the newest, or those before another page."""
+
+    events: list[TaskEvent]
+    #: Pass it as `before` for those before these; None if there are none.
+    before: str | None
+
+
 class TaskDetail(TaskRow):
     """Everything about one task but its log lines."""
 

@@ -1,4 +1,5 @@
 // @ts-check
+import { ApiError, get } from "../api.js";
 import { bind } from "../bind.js";
 import { serverNow, everySecond } from "../clock.js";
 import { copy, copyButtons } from "../copying.js";
@@ -9,13 +10,14 @@ import { RowList } from "../list.js";
 import { live } from "../live.js";
 import { LogPanel } from "../log_panel.js";
 import { format } from "../row_format.js";
+import { bodyOf, curl, python } from "../snippets.js";
 import { cancelTask, retryTask } from "../steering.js";
 import { t } from "../strings.js";
 import { makeTabs } from "../tabs.js";
 import { drawTimeline } from "../timeline.js";
 import { announce, toast } from "../toast.js";
 
-/** @import { AttemptRow, ErrorDetail, TaskDocument } from "../types.d.ts" */
+/** @import { AttemptRow, ErrorDetail, TaskDocument, TaskEvent } from "../types.d.ts" */
 
 const root = byId("task");
 const id = root.dataset.id ?? "";
@@ -31,9 +33,38 @@ let task = null;
 let drawn = JSON.parse(byId("attempts-data").textContent || "[]");
 let saidState = "";
 
+const happened = new RowList(byId("event-rows"), (row) => row.id);
+const older = byId("events-older");
+/** @type {TaskEvent[]} */
+let events = [];
+let eventsAreOpen = false;
+
+/** Read the newest events, or (`before` an event) those that came earlier. @param {string} [before] */
+async function readEvents(before = "") {
+  if (live.isPaused) return;
+  try {
+    const page = await get(`tasks/${id}/events?${new URLSearchParams(before ? { before } : {})}`);
+    const first = page.events[0]?.id ?? "";
+    // Older pages that were loaded before stay.
+    const kept = before ? events : events.filter((event) => event.id < first);
+    if (before || !kept.length) byId("event-rows").dataset.before = page.before ?? "";
+    events = before ? [...page.events, ...kept] : [...kept, ...page.events];
+    happened.show(events);
+    older.hidden = !byId("event-rows").dataset.before;
+  } catch (problem) {
+    if (!(problem instanceof ApiError)) throw problem;
+    toast(problem.message, { tone: "bad" });
+  }
+}
+older.addEventListener("click", () => readEvents(byId("event-rows").dataset.before));
+
 const tabs = makeTabs(
   /** @type {HTMLElement} */ (byId("task-tabs").querySelector('[role="tablist"]')),
-  (panel) => logs.open(panel === "logs"),
+  (panel) => {
+    logs.open(panel === "logs");
+    eventsAreOpen = panel === "events";
+    if (eventsAreOpen && task) readEvents();
+  },
   { param: "tab" },
 );
 const goToLine = () => logs.goTo(location.hash, Number(new URLSearchParams(location.search).get("attempt")) || 0);
@@ -110,17 +141,35 @@ function show(next) {
   logs.take(next);
   byId("logs-count").textContent = logs.total ? format("compact", logs.total, 0) : "";
   tell(next);
+  const hasMoved = !task || next.version !== task.version || next.cancel_requested !== task.cancel_requested;
   task = next;
+  if (hasMoved && eventsAreOpen) readEvents();
 }
 
 const isEnded = () => Boolean(task?.finished_at);
 const retry = () => isEnded() && retryTask(id);
 const cancel = () => task && !isEnded() && cancelTask(id, task.state === "running" || task.state === "dispatched");
+/** @param {(origin: string, body: string) => string} write */
+const copyAs = (write) => task && copy(write(location.origin, bodyOf(task)));
+byId("copy-link").addEventListener("click", () => copy(location.href));
+document.getElementById("copy-curl")?.addEventListener("click", () => copyAs(curl));
+document.getElementById("copy-python")?.addEventListener("click", () => copyAs(python));
+const menu = /** @type {HTMLDetailsElement} */ (byId("task-menu"));
+addEventListener("click", (event) => {
+  const within = event.target instanceof Element && event.target.closest("#task-menu");
+  if (!within || /** @type {Element} */ (event.target).closest(".menu-item")) menu.open = false;
+});
+menu.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu.open) return;
+  menu.open = false;
+  menu.querySelector("summary")?.focus();
+});
 document.getElementById("retry")?.addEventListener("click", retry);
 document.getElementById("cancel")?.addEventListener("click", cancel);
 if ("operator" in document.body.dataset) {
   onKeys("r", retry);
   onKeys("c", cancel);
+  onKeys("e", () => document.getElementById("clone")?.click());
 }
 
 // Live documents are masked: they would take back what an operator asked to see.
