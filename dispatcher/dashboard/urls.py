@@ -10,6 +10,7 @@ from dispatcher.dashboard.activity import activity, activity_export
 from dispatcher.dashboard.log_text import log_text
 from dispatcher.dashboard.settings_page import set_language, settings_page
 from dispatcher.dashboard.sign_in import throttled
+from dispatcher.dashboard.task_exports import suggestions, tasks_csv
 from dispatcher.dashboard.tokens import revoke_token, tokens
 
 app_name = "dashboard"
@@ -17,6 +18,8 @@ app_name = "dashboard"
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("tasks/", views.tasks, name="tasks"),
+    path("tasks/tasks.csv", tasks_csv, name="tasks_csv"),
+    path("tasks/suggestions/", suggestions, name="task_suggestions"),
     re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/$", views.task, name="task"),
     re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/log\.txt$", log_text, name="task_log"),
     path("nodes/", nodes.nodes, name="nodes"),

@@ -18,7 +18,6 @@ from dispatcher.dashboard import task_list, task_page
 from dispatcher.dashboard.sight import asked_sight
 from dispatcher.dashboard.submit_form import defaults, initial_of
 from dispatcher.models.task import parse_task_id
-from dispatcher.queries import FilterError, TaskFilters
 from dispatcher.redaction import Sight
 
 
@@ -51,26 +50,8 @@ def overview(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def tasks(request: HttpRequest) -> HttpResponse:
-    """Tasks, newest first, by filters."""
-    error = ""
-    try:
-        filters = TaskFilters.parse(request.GET, ignore=("after",))
-    except FilterError as problem:
-        filters, error = TaskFilters(), str(problem)
-    after = parse_task_id(request.GET.get("after", ""))
-    page = queries.task_page(filters, after=after, limit=task_list.PAGE_SIZE)
-    now = timezone.now()
-    return page_of(
-        request,
-        "tasks",
-        "tasks",
-        document=page,
-        filter_error=error,
-        known_types=[row["name"] for row in queries.types()],
-        known_queues=[row["name"] for row in queries.queues(now)],
-        known_nodes=[row["name"] for row in queries.nodes(now)],
-        **task_list.context(filters, after, page),
-    )
+    """Tasks that match a query, newest first."""
+    return page_of(request, "tasks", "tasks", **task_list.context(request.GET))
 
 
 @login_required

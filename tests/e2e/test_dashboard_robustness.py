@@ -45,17 +45,33 @@ def test_whoever_signs_in_again_in_another_tab_goes_on_in_the_first(visit: Visit
     expect(page.locator(".toast")).to_contain_text("Submitted again as task")
 
 
-def test_the_filters_open_and_close_on_a_phone(browser: Browser, installed: Installation, api: Api) -> None:
+def test_a_search_is_typed_with_suggestions_and_a_mistake_is_mended_with_one_press(
+    browser: Browser, installed: Installation, api: Api
+) -> None:
     phone = Visit(browser, installed, viewport={"width": 390, "height": 844})
     phone.sign_in()
     page = phone.open("/tasks/")
-    button, filters = page.get_by_role("button", name="Filters"), page.locator("#filters")
-    for _ in range(2):
-        expect(filters).to_be_hidden()
-        button.click()
-        expect(filters).to_be_visible()
-        expect(button).to_have_attribute("aria-expanded", "true")
-        button.click()
+    field, options = page.get_by_role("combobox", name="Search tasks"), page.get_by_role("option")
+    field.press_sequentially("sta")
+    expect(options.first).to_contain_text("state:")
+    expect(field).to_have_attribute("aria-expanded", "true")
+    field.press("ArrowDown")
+    expect(field).to_have_attribute("aria-activedescendant", "suggestion-0")
+    field.press("Enter")
+    expect(field).to_have_value("state:")
+    expect(page.get_by_role("option", name="failed")).to_be_visible()
+    field.press_sequentially("faild")
+    expect(options).to_have_count(0)
+    field.press("Enter")
+    page.wait_for_url("**/tasks/?q=state%3Afaild")
+    expect(page.get_by_role("alert").first).to_contain_text("Did you mean failed?")
+    expect(page.locator(".query-pointed mark")).to_have_text("faild")
+    page.get_by_role("link", name="Search for state:failed").click()
+    page.wait_for_url("**/tasks/?q=state%3Afailed")
+    expect(field).to_have_value("state:failed")
+    page.get_by_role("link", name="Remove state:failed").click()
+    expect(page.locator("#chips")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     phone.context.close()
     assert phone.complaints == []
 

@@ -123,7 +123,17 @@ _OTHERS = [
 _PAGES = [
     *(
         Row(path, "GET", SIGNED_IN, f"/{path}")
-        for path in ("", "tasks/", "nodes/", "queues/", "submit/", "activity/", "types/")
+        for path in (
+            "",
+            "tasks/",
+            "tasks/tasks.csv",
+            "tasks/suggestions/",
+            "nodes/",
+            "queues/",
+            "submit/",
+            "activity/",
+            "types/",
+        )
     ),
     Row("activity/export/", "GET", SIGNED_IN, "/activity/export/"),
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/"),

@@ -43,8 +43,10 @@ def pages(world: Mapping[str, str]) -> dict[str, list[str]]:
         "": ["/"],
         "tasks/": [
             "/tasks/", f"/tasks/?{urlencode(dict.fromkeys(('type', 'queue', 'node', 'tag'), LONG))}",
-            *_asked("/tasks/", (LONG, "state", "after"), LONG),
+            *_asked("/tasks/", (LONG, "state", "after", "q"), LONG),
         ],
+        "tasks/tasks.csv": ["/tasks/tasks.csv", *_asked("/tasks/tasks.csv", ("q",), LONG)],
+        "tasks/suggestions/": ["/tasks/suggestions/"],
         "^tasks/(?P<task_id>[0-9]{1,19})/$": [
             task, f"/tasks/{world['succeeded']}/", f"/tasks/{'9' * 19}/", f"{task}?unmasked=true",
             f"/tasks/{world['queued']}/", f"/tasks/{world['running']}/",

@@ -5,6 +5,7 @@ import { ask } from "../dialog.js";
 import { byId, isTyping } from "../dom.js";
 import { onKeys } from "../keys.js";
 import { live } from "../live.js";
+import { queryBar } from "../query_bar.js";
 import { rowCursor } from "../row_cursor.js";
 import { format } from "../row_format.js";
 import { cancelTask, retryTask } from "../steering.js";
@@ -205,19 +206,14 @@ byId("task-list").addEventListener("click", ({ target }) => {
 // A list that could not be renewed for the pointer in it is renewed once the pointer has left.
 setInterval(() => shown?.new && !document.hidden && !live.isPaused && showNew(shown), 1000);
 
-byId("filter-toggle").addEventListener("click", () => {
-  const isOpen = byId("filters").toggleAttribute("data-open");
-  byId("filter-toggle").setAttribute("aria-expanded", String(isOpen));
-});
-for (const field of byId("filters").querySelectorAll("input.input")) {
-  field.addEventListener("change", () => /** @type {HTMLFormElement} */ (byId("filters")).requestSubmit());
-}
-byId("filters").addEventListener("submit", () => {
-  // Empty fields make no filter, and need not make the address longer.
-  for (const field of byId("filters").querySelectorAll("input")) field.disabled = !field.value;
+queryBar(/** @type {HTMLInputElement} */ (byId("q")), byId("suggestions"));
+byId("query").addEventListener("submit", () => {
+  // An empty query need not be in the address.
+  const field = /** @type {HTMLInputElement} */ (byId("q"));
+  field.disabled = !field.value.trim();
 });
 addEventListener("pageshow", () => {
-  for (const field of byId("filters").querySelectorAll("input")) field.disabled = false;
+  /** @type {HTMLInputElement} */ (byId("q")).disabled = false;
 });
 
 subscribe();
