@@ -100,7 +100,7 @@ def test_suggestions_hold_keys_words_and_known_names(viewer: Client) -> None:
 def table(client: Client, **params: str) -> list[dict[str, str]]:
     answer = client.get(f"/tasks/tasks.csv?{urlencode(params)}")
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(StringIO(answer.getvalue().decode())))
+    return list(csv.DictReader(StringIO(answer.content.decode())))
 
 
 def test_csv_holds_what_matches(viewer: Client) -> None:

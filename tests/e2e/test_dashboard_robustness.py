@@ -66,6 +66,7 @@ def test_a_search_is_typed_with_suggestions_and_a_mistake_is_mended_with_one_pre
     page.wait_for_url("**/tasks/?q=state%3Afaild")
     expect(page.get_by_role("alert").first).to_contain_text("Did you mean failed?")
     expect(page.locator(".query-pointed mark")).to_have_text("faild")
+    expect(page.locator("#new-pill")).to_be_hidden()
     page.get_by_role("link", name="Search for state:failed").click()
     page.wait_for_url("**/tasks/?q=state%3Afailed")
     expect(field).to_have_value("state:failed")

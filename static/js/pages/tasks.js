@@ -21,6 +21,8 @@ const AT_TOP_PX = 160;
 
 /** @type {Record<string, string>} */
 const filters = JSON.parse(byId("filter-params").textContent || "{}");
+// Of a query that could not be understood there is nothing to follow.
+const isUnderstood = !document.getElementById("query-error");
 /** Ids of the selected tasks; they stay selected while the list changes. @type {Set<string>} */
 const selected = new Set();
 let reloadedAt = 0;
@@ -197,7 +199,7 @@ function show(list) {
 function subscribe() {
   const { after, limit } = byId("pager").dataset;
   const params = { filters, ids: ids(), after: after || null, limit: Number(limit) };
-  live.subscribe("tasks", show, { params });
+  if (isUnderstood) live.subscribe("tasks", show, { params });
 }
 
 byId("task-list").addEventListener("click", ({ target }) => {
