@@ -5,6 +5,8 @@
 import { serverNow, setServerTime } from "./clock.js";
 import { step } from "./connection.js";
 import { dueAt, initial, statusOf } from "./connection_state.js";
+import { paced } from "./pace.js";
+import { preference } from "./preferences.js";
 
 /** @import { DocumentOf, TasksParams, Topic } from "./types.d.ts" */
 /** @import { Effect, Happening } from "./connection.js" */
@@ -67,7 +69,7 @@ class Live extends EventTarget {
    * @param {{params?: TasksParams, lost?: (code: string) => void}} [options]
    */
   subscribe(topic, shown, { params, lost = () => {} } = {}) {
-    this.#followers.set(topic, { shown, lost });
+    this.#followers.set(topic, { shown: paced(shown, Number(preference("pace")) * 1000), lost });
     this.#happened({ type: "subscribe", topic, params });
   }
 
