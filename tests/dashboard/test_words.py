@@ -109,7 +109,7 @@ def test_no_template_holds_a_word_that_is_not_translated(path: Path) -> None:
 
 
 #: Examples of input, the same in every language, and what is left of the admin's classes.
-ALLOWED = {"gpu=yes, zone=eu", "nightly, import", "null", "app- model-"}
+ALLOWED = {"gpu=yes, zone=eu", "nightly, import", "null", "app- model-", "status:problem label:gpu=yes w-1"}
 
 
 @pytest.mark.parametrize(
