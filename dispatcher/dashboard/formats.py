@@ -7,7 +7,6 @@ Every function takes a value and the time, and returns text; both halves are hel
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -19,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from dispatcher.dashboard.terminal import log_text
 from dispatcher.dashboard.zones import offset_label
 
 DASH = "\N{EN DASH}"
@@ -29,15 +29,6 @@ UNRESERVED = "!~*'()"
 #: From here on, one decimal would be rounded up to a whole minute, or to ten.
 ALMOST_MINUTE_MS, ALMOST_TEN = 59_950, 9.95
 SMALLEST_SHARE = 0.1
-
-#: What terminals obey: escape sequences as a whole, so that nothing is left of them, and control characters.
-ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-
-#: What large numbers are counted in: (from here on, size of one).
-UNITS = ((1_000_000, 1_000_000), (10_000, 1000))
-CHINESE_UNITS = ((100_000_000, 100_000_000), (10_000, 10_000))
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 
@@ -137,11 +128,6 @@ def log_time(value: Any, now: datetime) -> str:
     del now
     at = as_time(value)
     return "" if at is None else f"{timezone.localtime(at):%H:%M:%S}.{at.microsecond // 1000:03d}"
-
-
-def log_text(value: Any, now: datetime) -> str:
-    """A log line without what terminals obey."""
-    return ESCAPES.sub("", plain(value, now))
 
 
 def iso(value: Any, now: datetime) -> str:

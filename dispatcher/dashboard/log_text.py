@@ -13,8 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from dispatcher import queries
-from dispatcher.dashboard.formats import ESCAPES
 from dispatcher.dashboard.sight import asked_sight
+from dispatcher.dashboard.terminal import ESCAPES
 from dispatcher.models import Task
 from dispatcher.models.task import parse_task_id
 from dispatcher.queries.shapes import LogLine

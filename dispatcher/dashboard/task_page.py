@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dispatcher.conf import conf
+from dispatcher.dashboard.snippets import programs
 from dispatcher.queries import task_events
 from dispatcher.queries.shapes import TaskDocument
 
@@ -16,8 +17,8 @@ from dispatcher.queries.shapes import TaskDocument
 PAGE_TAIL: Final = 1000
 
 
-def context(document: TaskDocument, asked: str) -> dict[str, Any]:
-    """Everything but the document. ``asked``: the tab that the address names."""
+def context(document: TaskDocument, asked: str, origin: str) -> dict[str, Any]:
+    """Everything but the document. ``asked``: the tab that the address names; ``origin``: where this site is."""
     tabs = [
         {"id": "result", "label": _("Result")},
         {"id": "payload", "label": _("Payload")},
@@ -29,6 +30,7 @@ def context(document: TaskDocument, asked: str) -> dict[str, Any]:
     return {
         "tabs": tabs,
         "chosen_tab": asked if any(tab["id"] == asked for tab in tabs) else _likely(document),
+        "programs": programs(document, origin),
         "events": task_events(int(document["id"])),
         "max_log_lines": conf().max_log_lines,
         "unmasked_logs": {"logs": document["logs"], "log_ends": document["log_ends"]},

@@ -65,7 +65,7 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
         title = _("There is no task %s") % task_id
         text = task_page.missing_text()
         return missing(request, "tasks", title, text, (reverse("dashboard:tasks"), _("All tasks")))
-    more = task_page.context(document, request.GET.get("tab", ""))
+    more = task_page.context(document, request.GET.get("tab", ""), request.build_absolute_uri("/").rstrip("/"))
     return page_of(request, "task", "tasks", document=document, is_unmasked=sight is Sight.ALL, **more)
 
 

@@ -10,7 +10,6 @@ import { RowList } from "../list.js";
 import { live } from "../live.js";
 import { LogPanel } from "../log_panel.js";
 import { format } from "../row_format.js";
-import { bodyOf, curl, python } from "../snippets.js";
 import { cancelTask, retryTask } from "../steering.js";
 import { t } from "../strings.js";
 import { makeTabs } from "../tabs.js";
@@ -149,21 +148,7 @@ function show(next) {
 const isEnded = () => Boolean(task?.finished_at);
 const retry = () => isEnded() && retryTask(id);
 const cancel = () => task && !isEnded() && cancelTask(id, task.state === "running" || task.state === "dispatched");
-/** @param {(origin: string, body: string) => string} write */
-const copyAs = (write) => task && copy(write(location.origin, bodyOf(task)));
 byId("copy-link").addEventListener("click", () => copy(location.href));
-document.getElementById("copy-curl")?.addEventListener("click", () => copyAs(curl));
-document.getElementById("copy-python")?.addEventListener("click", () => copyAs(python));
-const menu = /** @type {HTMLDetailsElement} */ (byId("task-menu"));
-addEventListener("click", (event) => {
-  const within = event.target instanceof Element && event.target.closest("#task-menu");
-  if (!within || /** @type {Element} */ (event.target).closest(".menu-item")) menu.open = false;
-});
-menu.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !menu.open) return;
-  menu.open = false;
-  menu.querySelector("summary")?.focus();
-});
 document.getElementById("retry")?.addEventListener("click", retry);
 document.getElementById("cancel")?.addEventListener("click", cancel);
 if ("operator" in document.body.dataset) {

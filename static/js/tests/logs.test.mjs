@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { pieces, plain } from "../ansi.js";
-import { Heights } from "../heights.js";
+import { Heights } from "../log_view.js";
 import { LogStore, MAX_LINES } from "../log_store.js";
 
 /** @param {number} attempt @param {number} from @param {number} to */
