@@ -30,6 +30,10 @@ UNRESERVED = "!~*'()"
 ALMOST_MINUTE_MS, ALMOST_TEN = 59_950, 9.95
 SMALLEST_SHARE = 0.1
 
+#: What large numbers are counted in: (from here on, size of one).
+UNITS = ((1_000_000, 1_000_000), (10_000, 1000))
+CHINESE_UNITS = ((100_000_000, 100_000_000), (10_000, 10_000))
+
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 
 
