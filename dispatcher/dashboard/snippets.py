@@ -32,7 +32,7 @@ with urllib.request.urlopen(request, timeout=30) as answer:
 
 def programs(task: TaskDetail, origin: str) -> dict[str, str]:
     """What a shell and what Python runs to submit a task like this one at ``origin``."""
-    fields: dict[str, Any] = {name: task[name] for name in _FIELDS if task[name] is not None}  # type: ignore[literal-required]
+    fields: dict[str, Any] = {name: task[name] for name in _FIELDS if task[name] is not None}
     body = f'{json.dumps(fields, ensure_ascii=False)[:-1]}, "payload": {task["payload"]}}}'
     address = f"{origin}/api/v1/tasks"
     curl = " \\\n".join(
