@@ -40,6 +40,8 @@ class Conf:
     assign_seconds: float = 1.0
     #: How often the roll-ups follow the feed.
     rollup_seconds: float = 0.25
+    #: How often bulk actions that are due are looked for.
+    bulk_seconds: float = 0.5
     #: How often old rows are looked for.
     prune_seconds: float = 60.0
 

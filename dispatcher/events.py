@@ -48,6 +48,8 @@ class TasksChanged(Event, frozen=True):
 
     kind: ClassVar[str] = "tasks.changed"
     rows: list[TaskChange]
+    #: The bulk action that did it, which names who started it.
+    bulk: int | None = None
 
 
 class TasksPruned(Event, frozen=True):
@@ -64,6 +66,8 @@ class TasksCancelRequested(Event, frozen=True):
     kind: ClassVar[str] = "tasks.cancel_requested"
     #: [task_id, attempt, node_id]
     rows: list[tuple[int, int, int]]
+    #: The bulk action that did it, which names who started it.
+    bulk: int | None = None
 
 
 class TasksProgressed(Event, frozen=True):
@@ -263,6 +267,65 @@ class AccountDeleted(AccountEvent, frozen=True):
     kind: ClassVar[str] = "account.deleted"
 
 
+class BulkEvent(Event, kw_only=True, frozen=True):
+    """Base of what happens to an action on all tasks that match a query."""
+
+    job_id: int
+    #: "retry" or "cancel".
+    action: str
+
+
+class BulkStarted(BulkEvent, kw_only=True, frozen=True):
+    """Someone began an action on all tasks that match."""
+
+    kind: ClassVar[str] = "bulk.started"
+    #: The parameters of the query.
+    filters: dict[str, str]
+    #: Only tasks up to this id.
+    newest_id: int
+    #: As counted at the start; None if there were too many to count.
+    expected: int | None = None
+
+
+class BulkPaused(BulkEvent, frozen=True):
+    """It does nothing until it is resumed."""
+
+    kind: ClassVar[str] = "bulk.paused"
+
+
+class BulkResumed(BulkEvent, frozen=True):
+    """It goes on where it was."""
+
+    kind: ClassVar[str] = "bulk.resumed"
+
+
+class BulkOutcome(BulkEvent, kw_only=True, frozen=True):
+    """Base of its ends: what it came to."""
+
+    done: int
+    skipped: int
+    failed: int
+    reason: str = ""
+
+
+class BulkFinished(BulkOutcome, frozen=True):
+    """All tasks that matched were dealt with."""
+
+    kind: ClassVar[str] = "bulk.finished"
+
+
+class BulkCancelled(BulkOutcome, frozen=True):
+    """Someone stopped it; what was done stays done."""
+
+    kind: ClassVar[str] = "bulk.cancelled"
+
+
+class BulkFailed(BulkOutcome, frozen=True):
+    """It could not go on; ``reason`` says why."""
+
+    kind: ClassVar[str] = "bulk.failed"
+
+
 CATALOGUE: dict[str, type[Event]] = {
     event.kind: event
     for event in (
@@ -271,6 +334,7 @@ CATALOGUE: dict[str, type[Event]] = {
         NodeBreakerChanged, NodeHeld, NodeMadeUpResults, PoolHeld,
         QueueCreated, QueuePaused, QueueResumed, QueueEdited, CredentialIssued, CredentialRevoked,
         RotationRequested, AccountCreated, AccountEdited, AccountDeleted,
+        BulkStarted, BulkPaused, BulkResumed, BulkFinished, BulkCancelled, BulkFailed,
     )
 }  # fmt: skip
 

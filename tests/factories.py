@@ -16,6 +16,7 @@ from django.contrib.auth import get_user_model
 from dispatcher import events
 from dispatcher.models import (
     Attempt,
+    BulkJob,
     Change,
     EngineProcess,
     Lane,
@@ -175,6 +176,21 @@ def _tell_all(task: Task, state: TaskState, now: datetime) -> None:
         before = after
     ended = {TaskState.SUCCEEDED: "succeeded", TaskState.FAILED: "failed"}.get(state, "")
     tell(task, before, at=now, outcome=ended, wait_ms=5.0 if ended else None, run_ms=20.0 if ended else None)
+
+
+def make_bulk_job(*, state: str = "running", now: datetime = NOW, **fields: Any) -> BulkJob:
+    """A bulk action, begun by alice, with what its state implies."""
+    implied: dict[str, Any] = {"paused_at": now, "paused_by": "alice"} if state == "paused" else {}
+    if state in ("done", "cancelled", "failed"):
+        implied["finished_at"] = now
+    if state == "failed":
+        implied["error"] = "it broke"
+    row = {
+        "action": "retry", "filters": '{"state": "failed"}', "actor": "alice", "batch_size": 100, "per_second": 50.0,
+        "newest_id": 1000, "cursor": 1 if state == "done" else 1001, "expected": 1000,
+        "created_at": now, "next_at": now,
+    }  # fmt: skip
+    return BulkJob.objects.create(**row | {"state": state} | implied | fields)
 
 
 def make_error(kind: str = "ValueError", message: str = "bad value", traceback: str = "Traceback …") -> str:

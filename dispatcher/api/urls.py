@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
-from dispatcher.api import feed, health, node_wire, nodes, problems, queue_routes, tasks, types
+from dispatcher.api import bulk_routes, feed, health, node_wire, nodes, problems, queue_routes, tasks, types
 from dispatcher.api.openapi import view as openapi
 
 app_name = "api"
@@ -18,6 +18,12 @@ routes = [
     path("tasks/<str:task_id>/logs", tasks.TaskLogsView.as_view(), name="task-logs"),
     path("tasks/<str:task_id>/cancel", tasks.CancelTaskView.as_view(), name="task-cancel"),
     path("tasks/<str:task_id>/retry", tasks.RetryTaskView.as_view(), name="task-retry"),
+    path("bulk", bulk_routes.BulkJobsView.as_view(), name="bulk"),
+    path("bulk/preview", bulk_routes.BulkPreviewView.as_view(), name="bulk-preview"),
+    path("bulk/<str:job_id>", bulk_routes.BulkJobView.as_view(), name="bulk-job"),
+    path("bulk/<str:job_id>/pause", bulk_routes.PauseBulkView.as_view(), name="bulk-pause"),
+    path("bulk/<str:job_id>/resume", bulk_routes.ResumeBulkView.as_view(), name="bulk-resume"),
+    path("bulk/<str:job_id>/cancel", bulk_routes.CancelBulkView.as_view(), name="bulk-cancel"),
     path("nodes", nodes.NodesView.as_view(), name="nodes"),
     path("nodes/register", node_wire.RegisterView.as_view(), name="node-register"),
     path("nodes/heartbeat", node_wire.HeartbeatView.as_view(), name="node-heartbeat"),

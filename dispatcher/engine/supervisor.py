@@ -11,6 +11,7 @@ from types import FrameType
 from django.db import connections
 
 from dispatcher.engine.assigner import Assigner
+from dispatcher.engine.bulk_worker import BulkWorker
 from dispatcher.engine.housekeeping import Pruner, Rollup, Stager
 from dispatcher.engine.loop import Loop
 from dispatcher.engine.poller import Poller
@@ -39,6 +40,7 @@ class Engine:
         # In the order in which they are stopped: first what makes work for the others.
         self._loops: list[Loop] = [
             Assigner(pusher.push, pusher.cancel),
+            BulkWorker(),
             Stager(),
             pusher,
             poller,

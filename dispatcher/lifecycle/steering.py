@@ -25,8 +25,13 @@ class CancelResult(msgspec.Struct, frozen=True):
     unknown: list[int]
 
 
-def cancel(task_ids: Sequence[int], *, actor: str, now: datetime) -> CancelResult:
-    """scheduled | queued → cancelled at once; for a task that a node has, the node is asked, and may be too late."""
+def cancel(task_ids: Sequence[int], *, actor: str, now: datetime, bulk: int | None = None) -> CancelResult:
+    """scheduled | queued → cancelled at once; for a task that a node has, the node is asked, and may be too late.
+
+    ``bulk``: the bulk action that does it. It stands in the feed in place of the actor, who is on record as having
+    started it: ten thousand batches would bury what else is in the audit trail.
+    """
+    actor = actor if bulk is None else ""
     with transaction.atomic():
         # In the order of ``endings.lock_in_order``: nodes report ends of the same tasks meanwhile.
         tasks = list(_locked(Task.objects.filter(id__in=task_ids).order_by("id")))
@@ -36,10 +41,10 @@ def cancel(task_ids: Sequence[int], *, actor: str, now: datetime) -> CancelResul
             state=TaskState.CANCELLED, finished_at=now, cancel_requested_at=now
         )
         Task.objects.filter(id__in=[task.pk for task in active], state__in=ACTIVE).update(cancel_requested_at=now)
-        _append_moves(waiting, TaskState.CANCELLED, now=now, actor=actor)
+        _append_moves(waiting, TaskState.CANCELLED, now=now, actor=actor, bulk=bulk)
         rows = [(task.pk, task.attempt, task.node_id) for task in active if task.node_id is not None]
         if rows:
-            Change.objects.append(TasksCancelRequested(rows=rows), now=now, actor=actor)
+            Change.objects.append(TasksCancelRequested(rows=rows, bulk=bulk), now=now, actor=actor)
     found = {task.pk for task in tasks}
     return CancelResult(
         cancelled=[task.pk for task in waiting],
@@ -116,9 +121,11 @@ def _locked(tasks: TaskQuerySet, *, skip: bool = False) -> TaskQuerySet:
     return light
 
 
-def _append_moves(tasks: Sequence[Task], to_state: TaskState, *, now: datetime, actor: str = "") -> None:
+def _append_moves(
+    tasks: Sequence[Task], to_state: TaskState, *, now: datetime, actor: str = "", bulk: int | None = None
+) -> None:
     if tasks:
         rows = [
             TaskChange(task.pk, task.state, to_state.value, task.attempt, task.lane_id, task.node_id) for task in tasks
         ]
-        Change.objects.append(TasksChanged(rows=rows), now=now, actor=actor)
+        Change.objects.append(TasksChanged(rows=rows, bulk=bulk), now=now, actor=actor)

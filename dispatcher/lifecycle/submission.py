@@ -16,6 +16,7 @@ from dispatcher import backlog, queues
 from dispatcher.conf import conf
 from dispatcher.events import TaskChange, TasksChanged
 from dispatcher.models import Change, IdempotencyKey, Lane, Task, TaskTag
+from dispatcher.models.bulk import is_bulk_tag, tag_of
 from dispatcher.models.lanes import LaneKey, is_known, lane_ids
 from dispatcher.models.queue import DEFAULT_QUEUE, canonical_labels
 from dispatcher.models.statements import NewTask, statements
@@ -65,7 +66,7 @@ class IdempotencyConflict(Exception):
         self.indexes = indexes
 
 
-def submit(specs: Sequence[TaskSpec], *, submitted_by: str, now: datetime) -> list[Submitted]:
+def submit(specs: Sequence[TaskSpec], *, submitted_by: str, now: datetime, bulk: int | None = None) -> list[Submitted]:
     """Make a task of every spec, in one transaction, all or nothing; answers in the order of ``specs``.
 
     A spec whose idempotency key is known (same submitter, same content) yields the task made then. Raises
@@ -77,19 +78,19 @@ def submit(specs: Sequence[TaskSpec], *, submitted_by: str, now: datetime) -> li
         backlog.refresh()
     for _ in range(_MOST_LOOKS - 1):
         with contextlib.suppress(IntegrityError):
-            return _submit(specs, submitted_by, now)
+            return _submit(specs, submitted_by, now, bulk)
         # Someone committed one of our idempotency keys between our look and our insert: now it is there to be seen.
-    return _submit(specs, submitted_by, now)
+    return _submit(specs, submitted_by, now, bulk)
 
 
-def _submit(specs: Sequence[TaskSpec], submitted_by: str, now: datetime) -> list[Submitted]:
+def _submit(specs: Sequence[TaskSpec], submitted_by: str, now: datetime, bulk: int | None) -> list[Submitted]:
     with transaction.atomic():
         known = _known_keys(specs, submitted_by)
         fresh = [index for index in range(len(specs)) if index not in known]
         # Only of these: who repeats what was taken is told so however full it is.
         wanted = Counter(specs[index].queue for index in fresh)
         backlog.check(wanted)
-        ids = _insert([specs[index] for index in fresh], submitted_by, now)
+        ids = _insert([specs[index] for index in fresh], submitted_by, now, bulk)
         made = dict(zip(fresh, ids, strict=True))
         _remember_keys(specs, made, submitted_by, now)
     backlog.note(wanted)
@@ -112,12 +113,15 @@ class RetryResult(msgspec.Struct, frozen=True):
     unknown: list[int]
 
 
-def retry(task_ids: Sequence[int], *, actor: str, now: datetime) -> RetryResult:
-    """Make a new task like each of these finished ones, with ``retry_of`` set. The old ones stay as they are."""
+def retry(task_ids: Sequence[int], *, actor: str, now: datetime, bulk: int | None = None) -> RetryResult:
+    """Make a new task like each of these finished ones, with ``retry_of`` set. The old ones stay as they are.
+
+    ``bulk``: the bulk action that does it; the new tasks have its tag.
+    """
     with transaction.atomic():
         found = {task.pk: task for task in Task.objects.filter(id__in=task_ids).select_related("lane")}
         again = [found[pk] for pk in dict.fromkeys(task_ids) if pk in found and found[pk].state in TERMINAL]
-        made = submit([_spec_of(task) for task in again], submitted_by=actor, now=now)
+        made = submit([_spec_of(task, bulk) for task in again], submitted_by=actor, now=now, bulk=bulk)
     return RetryResult(
         created={task.pk: new.task_id for task, new in zip(again, made, strict=True)},
         not_finished=[pk for pk, task in found.items() if task.state not in TERMINAL],
@@ -125,8 +129,10 @@ def retry(task_ids: Sequence[int], *, actor: str, now: datetime) -> RetryResult:
     )
 
 
-def _spec_of(task: Task) -> TaskSpec:
+def _spec_of(task: Task, bulk: int | None) -> TaskSpec:
     lane: Lane = task.lane
+    # The tag of an earlier bulk action is that of the tasks which it made.
+    tags = [tag for tag in task.tag_list if not is_bulk_tag(tag)]
     return TaskSpec(
         type=lane.type,
         payload=task.payload,
@@ -138,12 +144,12 @@ def _spec_of(task: Task) -> TaskSpec:
         backoff_cap_seconds=task.backoff_cap_seconds,
         labels=lane.label_map,
         affinity_key=task.affinity_key,
-        tags=task.tag_list,
+        tags=tags if bulk is None else [*tags, tag_of(bulk)],
         retry_of=task.pk,
     )
 
 
-def _insert(specs: Sequence[TaskSpec], submitted_by: str, now: datetime) -> list[int]:
+def _insert(specs: Sequence[TaskSpec], submitted_by: str, now: datetime, bulk: int | None) -> list[int]:
     if not specs:
         return []
     keys = [LaneKey(spec.queue, spec.type, canonical_labels(spec.labels)) for spec in specs]
@@ -159,7 +165,9 @@ def _insert(specs: Sequence[TaskSpec], submitted_by: str, now: datetime) -> list
         TaskTag(task_id=task_id, tag=tag) for task_id, spec in zip(ids, specs, strict=True) for tag in set(spec.tags)
     )
     changes = [TaskChange(row.id, None, row.state, 0, row.lane_id) for row in rows]
-    Change.objects.append(TasksChanged(rows=changes), now=now, actor=submitted_by if specs[0].retry_of else "")
+    # Of a bulk action it is on record who started it: its batches would bury what else is in the audit trail.
+    actor = submitted_by if specs[0].retry_of and bulk is None else ""
+    Change.objects.append(TasksChanged(rows=changes, bulk=bulk), now=now, actor=actor)
     return ids
 
 

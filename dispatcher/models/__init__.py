@@ -5,6 +5,7 @@ Task rows change only through ``dispatcher.lifecycle``, node rows only through `
 
 from dispatcher.models.access import Credential, Throttle
 from dispatcher.models.attempt import Attempt, IdempotencyKey, LogChunk, TaskProgress, TaskTag
+from dispatcher.models.bulk import BulkJob, BulkSkip, BulkTally
 from dispatcher.models.feed import Change, FeedCursor, MinuteRollup, StateCount
 from dispatcher.models.node import EngineProcess, Node, SchedulerMemory
 from dispatcher.models.node_minute import NodeMinute
@@ -13,6 +14,9 @@ from dispatcher.models.task import Task
 
 __all__ = [
     "Attempt",
+    "BulkJob",
+    "BulkSkip",
+    "BulkTally",
     "Change",
     "Credential",
     "EngineProcess",

@@ -5,6 +5,8 @@ bound: numbers come from counters folded from the feed, lists from indexes or fr
 """
 
 from dispatcher.queries.audit import AuditFilters, audit_page
+from dispatcher.queries.bulk import bulk_document, bulk_page
+from dispatcher.queries.bulk_scope import bulk_preview
 from dispatcher.queries.catalogue import types
 from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes, waiting_per_queue
 from dispatcher.queries.filters import FilterError, TaskFilters
@@ -37,6 +39,9 @@ __all__ = [
     "api_tokens",
     "audit_page",
     "installation",
+    "bulk_document",
+    "bulk_page",
+    "bulk_preview",
     "live_counts",
     "log_line",
     "log_pages",

@@ -27,7 +27,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 def filled(path: str) -> str:
-    return path.replace("{task_id}", "1").replace("{name}", "n-1")
+    return path.replace("{task_id}", "1").replace("{job_id}", "1").replace("{name}", "n-1")
 
 
 def test_every_method_of_every_route_is_documented_and_nothing_else() -> None:
@@ -114,6 +114,11 @@ REFUSED = [
     ("POST /api/v1/tasks", []),
     ("POST /api/v1/tasks/cancel", {"ids": ["a"]}),
     ("POST /api/v1/tasks/cancel", {"ids": [0]}),
+    ("POST /api/v1/bulk", {"action": "delete", "filters": {}}),
+    ("POST /api/v1/bulk", {"action": "retry", "filters": {"state": 5}}),
+    ("POST /api/v1/bulk", {"action": "retry", "filters": {}, "batch_size": 0}),
+    ("POST /api/v1/bulk", {"action": "retry", "filters": {}, "per_second": 0}),
+    ("POST /api/v1/bulk/preview", {"action": "retry"}),
     ("POST /api/v1/queues", {"name": "q", "policy": "random"}),
     ("POST /api/v1/nodes/{name}/drain", {"reason": "a\tb"}),
     ("POST /task", {"taskId": "\u200b"}),

@@ -12,6 +12,8 @@ from django.db import IntegrityError, connection, models, transaction
 from dispatcher import credentials, queues
 from dispatcher.models import (
     Attempt,
+    BulkSkip,
+    BulkTally,
     Credential,
     FeedCursor,
     MinuteRollup,
@@ -23,6 +25,7 @@ from dispatcher.states import NodeState, TaskState
 from tests.factories import (
     NOW,
     make_attempt,
+    make_bulk_job,
     make_lane,
     make_logs,
     make_node,
@@ -88,6 +91,18 @@ def _found(token: str) -> Credential:
 def another_owner() -> Credential:
     make_user()
     return node_token()
+
+
+def bulk_job(state: str = "running", **fields: Any) -> Callable[[], models.Model]:
+    return lambda: make_bulk_job(state=state, **fields)
+
+
+def bulk_tally() -> BulkTally:
+    return BulkTally.objects.create(job=make_bulk_job(), reason="ended", count=1)
+
+
+def bulk_skip() -> BulkSkip:
+    return BulkSkip.objects.create(job=make_bulk_job(), task_id=7, reason="ended")
 
 
 BREACHES = [
@@ -181,6 +196,34 @@ BREACHES = [
         lambda: (make_queue(), queues.pause("default", reason="", actor="alice", now=NOW))[1],
         "paused_at = NULL",
     ),
+    Breach("bulk_action_known", bulk_job(), "action = 'delete'"),
+    Breach("bulk_state_known", bulk_job(), "state = 'asleep'"),
+    Breach("bulk_finished_iff_ended", bulk_job(), f"finished_at = {AT}"),
+    Breach("bulk_finished_iff_ended", bulk_job(), "state = 'cancelled'"),
+    Breach("bulk_paused_has_time", bulk_job(), "state = 'paused'"),
+    Breach("bulk_paused_has_time", bulk_job("paused"), "state = 'running'"),
+    Breach("bulk_paused_has_time", bulk_job(), "paused_by = 'alice'"),
+    Breach("bulk_failed_says_why", bulk_job(), "error = 'it broke'"),
+    Breach("bulk_failed_says_why", bulk_job("failed"), "error = ''"),
+    Breach("bulk_cursor_in_scope", bulk_job(), "cursor = 0"),
+    Breach("bulk_cursor_in_scope", bulk_job(), "newest_id = 999"),
+    Breach("bulk_done_has_seen_all", bulk_job(), f"state = 'done', finished_at = {AT}"),
+    *(Breach("bulk_counts_in_range", bulk_job(), f"{name} = -1") for name in ("done", "skipped", "failed", "expected")),
+    Breach("bulk_counts_in_range", bulk_job(action="cancel"), "asked = -1"),
+    Breach("bulk_counts_in_range", bulk_job(action="cancel"), "asked = 1"),
+    Breach("bulk_fields_fit_action", bulk_job(), "done = 1, asked = 1"),
+    Breach("bulk_fields_fit_action", bulk_job(action="cancel"), "again = TRUE"),
+    Breach("bulk_pace_in_range", bulk_job(), "batch_size = 0"),
+    Breach("bulk_pace_in_range", bulk_job(), "batch_size = 1001"),
+    Breach("bulk_pace_in_range", bulk_job(), "per_second = 0"),
+    Breach("bulk_pace_in_range", bulk_job(), "per_second = 10001"),
+    Breach("bulk_pace_in_range", bulk_job(), "paused_seconds = -1"),
+    Breach("bulk_has_actor", bulk_job(), "actor = ''"),
+    Breach("bulk_key_has_digest", bulk_job(), "idempotency_key = 'k'"),
+    Breach("bulk_key_has_digest", bulk_job(), "digest = 'x'"),
+    Breach("bulk_tally_reason_known", bulk_tally, "reason = 'whim'"),
+    Breach("bulk_tally_counts_something", bulk_tally, "count = 0"),
+    Breach("bulk_skip_reason_known", bulk_skip, "reason = 'whim'"),
     Breach("state_count_state_known", lambda: StateCount.objects.create(lane_id=1, state=0), "state = 2"),
     Breach("state_count_state_known", lambda: StateCount.objects.create(lane_id=1, state=0), "state = 8"),
     Breach("feed_cursor_not_negative", lambda: FeedCursor.objects.create(name="x"), "position = -1"),
@@ -190,6 +233,9 @@ BREACHES = [
 UNIQUE: dict[str, Callable[[], models.Model]] = {
     "attempt_ended_once": ended_attempt,
     "attempt_refused_once": refused_attempt,
+    "bulk_key_once": bulk_job(idempotency_key="k", digest="d" * 64),
+    "bulk_tally_once": bulk_tally,
+    "bulk_skip_once": bulk_skip,
     "log_chunk_once": lambda: make_logs(make_task(state=T.RUNNING), ["a"]),
     "lane_unique": make_lane,
     "state_count_unique": lambda: StateCount.objects.create(lane_id=1, state=0),

@@ -10,9 +10,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from dispatcher.lifecycle import TRANSITIONS
-from dispatcher.models import Node, Task
+from dispatcher.models import BulkJob, Node, Task
 from dispatcher.states import TERMINAL, TaskState
-from tests.factories import make_node, make_task
+from tests.factories import NOW, make_bulk_job, make_node, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,7 @@ def values_of(task: Task) -> dict[str, Any]:
     return {f.attname: getattr(task, f.attname) for f in Task._meta.concrete_fields if f.name != "id"}
 
 
-def change(row: Task | Node, **values: Any) -> None:
+def change(row: BulkJob | Task | Node, **values: Any) -> None:
     with transaction.atomic():
         type(row).objects.filter(pk=row.pk).update(**values)
 
@@ -108,3 +108,35 @@ def test_the_incarnation_of_a_node_does_not_fall() -> None:
     with pytest.raises(IntegrityError, match="node_incarnation_rises"):
         change(node, incarnation=4)
     change(node, incarnation=6)
+
+
+BULK_MOVES = {
+    ("running", "paused"), ("running", "done"), ("running", "cancelled"), ("running", "failed"),
+    ("paused", "running"), ("paused", "cancelled"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), list(itertools.permutations(("running", "paused", "done", "cancelled", "failed"), 2))
+)
+def test_bulk_actions_move_as_drawn(source: str, target: str) -> None:
+    job, model = make_bulk_job(state=source, cursor=1), make_bulk_job(state=target, cursor=1)
+    names = ("state", "paused_at", "paused_by", "finished_at", "error")
+    values = {name: getattr(model, name) for name in names}
+    if (source, target) in BULK_MOVES:
+        change(job, **values)
+    else:
+        with pytest.raises(IntegrityError, match="bulk_job_moves_as_drawn"):
+            change(job, **values)
+
+
+def test_what_a_bulk_action_has_dealt_with_stays_behind_it_and_its_scope_stays_as_it_is() -> None:
+    job = make_bulk_job(cursor=500, done=5, skipped=5, failed=5)
+    other = {
+        "cursor": 501, "done": 4, "skipped": 4, "failed": 4, "newest_id": 2000, "action": "cancel", "filters": "{}",
+        "actor": "bob", "again": True,
+    }  # fmt: skip
+    for name, value in other.items():
+        with pytest.raises(IntegrityError, match="bulk_job_goes_down"):
+            change(job, **{name: value})
+    change(job, cursor=499, done=6, skipped=6, failed=6, next_at=NOW, held_by="full")

@@ -84,6 +84,15 @@ _API: dict[str, list[tuple[str, Least, dict[str, Any] | None, int]]] = {
     "tasks/<str:task_id>/logs": [("GET", TASKS_READ, None, 200)],
     "tasks/<str:task_id>/cancel": [("POST", TASKS_WRITE, None, 200)],
     "tasks/<str:task_id>/retry": [("POST", TASKS_WRITE, None, 201)],
+    "bulk": [
+        ("GET", TASKS_READ, None, 200),
+        ("POST", TASKS_WRITE, {"action": "cancel", "filters": {"state": "queued"}}, 201),
+    ],
+    "bulk/preview": [("POST", TASKS_READ, {"action": "retry", "filters": {"state": "failed"}}, 200)],
+    "bulk/<str:job_id>": [("GET", TASKS_READ, None, 200)],
+    "bulk/<str:job_id>/pause": [("POST", TASKS_WRITE, None, 200)],
+    "bulk/<str:job_id>/resume": [("POST", TASKS_WRITE, None, 200)],
+    "bulk/<str:job_id>/cancel": [("POST", TASKS_WRITE, None, 200)],
     "nodes": [("GET", NODES_READ, None, 200)],
     "nodes/register": [("POST", ENROLLING, {"name": "{me}", "url": "http://127.0.0.1:9000", "boot_id": "b"}, 200)],
     "nodes/heartbeat": [("POST", NODE, {"boot_id": "boot-n-1"}, 200)],
@@ -281,7 +290,10 @@ def _of_model(model: Model) -> Iterator[Row]:
 def _filled(route: str) -> str:
     name = "n-1" if route.startswith("nodes") else "shut" if route.endswith("resume") else "default"
     task = {"cancel": "{queued}"}.get(route.rpartition("/")[2], "{done}")
-    return route.replace("<str:task_id>", task).replace("<str:name>", name).replace("<path:name>", "echo")
+    job = "{resting}" if route.endswith("resume") else "{going}"
+    for part, value in (("<str:task_id>", task), ("<str:name>", name), ("<path:name>", "echo"), ("<str:job_id>", job)):
+        route = route.replace(part, value)
+    return route
 
 
 def routes() -> dict[str, URLPattern]:

@@ -17,8 +17,10 @@ from django.db.models import Max
 from django.http import HttpResponse
 from django.test import Client
 
-from dispatcher import credentials, lifecycle, node_registry, queues, roles
-from dispatcher.models import Change, Credential, lanes
+from dispatcher import bulk, credentials, lifecycle, node_registry, queues, roles
+from dispatcher.models import BulkJob, Change, Credential, lanes
+from dispatcher.models.bulk import BulkAction
+from dispatcher.queries import TaskFilters
 from dispatcher.scopes import Scope
 from dispatcher.states import NodeState, TaskState
 from tests.api.conftest import now
@@ -58,6 +60,8 @@ class Stage:
             self._let_in(who)
         self._hand_out()
         queues.pause("shut", reason="", actor="tests", now=self.moment)
+        self.values |= {"going": str(self._begin().pk), "resting": str(self._begin().pk)}
+        bulk.pause(int(self.values["resting"]), actor="tests", now=self.moment)
         # Used a moment ago: that is noted once a minute, and would be a write.
         Credential.objects.update(last_used_at=self.moment)
 
@@ -74,6 +78,10 @@ class Stage:
         self.values |= {name: str(row.pk) for name, row in rows.items()}
         lifecycle.note_unmasked(done.pk, actor="tests", now=self.moment)
         self.values["change"] = str(Change.objects.exclude(actor="").get().pk)
+
+    def _begin(self) -> BulkJob:
+        request = bulk.BulkRequest(action=BulkAction.RETRY, filters=TaskFilters())
+        return bulk.start(request, actor="tests", now=self.moment)[0]
 
     def _let_in(self, who: str) -> None:
         """An account with a session, and a token of its own that it may revoke."""

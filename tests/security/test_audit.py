@@ -36,6 +36,10 @@ TOLD: dict[tuple[str, str], tuple[str, str]] = {
     ("api/v1/tasks/<str:task_id>/cancel", "POST"): ("tasks.changed", "{queued}"),
     ("api/v1/tasks/retry", "POST"): ("tasks.changed", "rows"),
     ("api/v1/tasks/<str:task_id>/retry", "POST"): ("tasks.changed", "rows"),
+    ("api/v1/bulk", "POST"): ("bulk.started", "cancel"),
+    ("api/v1/bulk/<str:job_id>/pause", "POST"): ("bulk.paused", "{going}"),
+    ("api/v1/bulk/<str:job_id>/resume", "POST"): ("bulk.resumed", "{resting}"),
+    ("api/v1/bulk/<str:job_id>/cancel", "POST"): ("bulk.cancelled", "{going}"),
     ("api/v1/nodes/enrolment-tokens", "POST"): ("credential.issued", "tde_"),
     ("api/v1/nodes/<str:name>/rotate", "POST"): ("credential.rotation_requested", "n-1"),
     ("api/v1/queues", "POST"): ("queue.created", "new"),
@@ -65,6 +69,8 @@ TOLD: dict[tuple[str, str], tuple[str, str]] = {
 TOLD_ON_THE_TASK = {("api/v1/tasks", "POST"), ("task", "POST")}
 #: Kept in a cookie of who sends it: nothing here changes.
 IN_A_COOKIE = {("settings/", "POST")}
+#: Those that only count: a question too long for an address.
+ASKING = {("api/v1/bulk/preview", "POST")}
 ACTIONS_TOLD: dict[tuple[str, str], tuple[str, str]] = {
     ("dispatcher/node", "drain"): ("node.draining", "n-1"),
     ("dispatcher/node", "resume"): ("node.resumed", "n-2"),
@@ -116,7 +122,11 @@ def test_every_route_that_steers_leaves_who_what_and_when(stage: Stage) -> None:
     steering = {key_of(row): row for row in matrix.rows() if steers(row)}
     # Whoever adds a route has to say here what it tells.
     assert set(steering) == set(TOLD) | TOLD_ON_THE_TASK | IN_A_COOKIE
+    assert set(steering) == set(TOLD) | TOLD_ON_THE_TASK | ASKING
     wrong: list[Any] = []
+    for key in ASKING:
+        _, written = stage.send(WHO, steering[key])
+        assert not written
     for key, told in TOLD.items():
         stage.send(WHO, steering[key])
         if missing := check(stage.trail, told, stage):

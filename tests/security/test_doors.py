@@ -191,6 +191,7 @@ def _filled(text: str) -> str:
     for part, value in (
         ("(?P<task_id>[0-9]{1,19})", "1"), ("(?P<name>[^/]+)", "n-1"), ("(?P<action>drain|resume|disable)", "drain"),
         ("(?P<app_label>auth|dispatcher)", "auth"), ("<path:object_id>", "1"), ("<str:task_id>", "1"),
+        ("<str:job_id>", "1"),
         ("<str:name>", "n-1"), ("(?P<url>.*)", "x"), ("(?:/|$)", "/"), ("(?:task|register|heartbeat|result)/", "task/"),
     ):  # fmt: skip
         text = text.replace(part, value)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from dispatcher.api import node_intake, nodes, queue_routes, seed, tasks
+from dispatcher.api import bulk_routes, node_intake, nodes, queue_routes, seed, tasks
 from dispatcher.api.openapi import answers, parameters
 from dispatcher.api.openapi.parameters import Parameter
 from dispatcher.api.openapi.schemas import schema_of
@@ -98,6 +98,36 @@ _TASKS: Final = {
     "POST /api/v1/tasks/{task_id}/retry": Operation(
         name="retry_task", body=NoFields, answers={201: answers.TaskSummary}, errors=(404, 409), location="always"
     ),
+}
+
+_FAILED: Final = {"action": "retry", "filters": {"state": "failed", "queue": "gpu,cpu"}}
+
+_BULK: Final = {
+    "GET /api/v1/bulk": Operation(
+        name="list_bulk_actions", answers={200: shapes.BulkPage}, parameters=parameters.BULK_PAGE
+    ),
+    "POST /api/v1/bulk": Operation(
+        name="start_bulk_action",
+        body=bulk_routes.BulkOrder,
+        examples={"retry what failed": _FAILED | {"batch_size": 100, "per_second": 50.0}},
+        parameters=(parameters.IDEMPOTENCY_KEY,),
+        answers={201: shapes.BulkDocument, 200: shapes.BulkDocument},
+        errors=(409,),
+        location="always",
+    ),
+    "POST /api/v1/bulk/preview": Operation(
+        name="preview_bulk_action",
+        body=bulk_routes.BulkQuestion,
+        examples={"retry what failed": _FAILED},
+        answers={200: shapes.BulkPreview},
+    ),
+    "GET /api/v1/bulk/{job_id}": Operation(name="read_bulk_action", answers={200: shapes.BulkDocument}, errors=(404,)),
+    **{
+        f"POST /api/v1/bulk/{{job_id}}/{word}": Operation(
+            name=f"{word}_bulk_action", body=NoFields, answers={200: shapes.BulkDocument}, errors=(404, 409)
+        )
+        for word in ("pause", "resume", "cancel")
+    },
 }
 
 _NODES: Final = {
@@ -250,6 +280,7 @@ _TUTORIAL: Final = {
 #: By the heading of each group: what it is about, and its operations by method and address.
 GROUPS: Final[dict[str, tuple[str, dict[str, Operation]]]] = {
     "tasks": ("Submit, read, cancel, retry.", _TASKS),
+    "bulk actions": ("Retry or cancel all tasks that match a query, in the background.", _BULK),
     "queues": ("List, make, edit, pause, resume.", _QUEUES),
     "types": ("Task types: their schemas, who runs them, how it goes.", _TYPES),
     "nodes": ("Nodes as people see and steer them.", _NODES),

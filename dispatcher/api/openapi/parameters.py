@@ -29,8 +29,8 @@ def query(name: str, description: str, schema: dict[str, Any]) -> Parameter:
 
 
 def in_path(name: str) -> Parameter:
-    """A part of an address: ``task_id``, or the name of a node or a queue."""
-    return {"name": name, "in": "path", "required": True, "schema": _TASK_ID if name == "task_id" else _NAME}
+    """A part of an address: ``task_id``, ``job_id``, or the name of a node or a queue."""
+    return {"name": name, "in": "path", "required": True, "schema": _TASK_ID if name.endswith("_id") else _NAME}
 
 
 def _several(name: str, description: str, items: dict[str, Any]) -> Parameter:
@@ -58,6 +58,8 @@ TASK_FILTERS: Final = (
     query("after", "`next` of the page before", _TASK_ID),
     LIMIT,
 )
+
+BULK_PAGE: Final = (query("after", "`next` of the page before", _TASK_ID), LIMIT)
 
 _INT32: Final = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0}
 
@@ -92,6 +94,6 @@ CHANGES: Final = (
 IDEMPOTENCY_KEY: Final[Parameter] = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key with the same task makes nothing a second time.",
+    "description": "The same key with the same body makes nothing a second time.",
     "schema": {"type": "string", "pattern": f"^[!-~]{{1,{MAX_KEY_CHARS}}}$"},
 }

@@ -14,6 +14,7 @@ from dispatcher.queries.shapes.nodes import (
     NodeRow,
     TypeInfo,
 )
+from dispatcher.queries.shapes.bulk import BulkDocument, BulkLeft, BulkPage, BulkPreview, BulkRow, BulkSkipped
 from dispatcher.queries.shapes.pages import (
     ActivityDocument,
     AuditPage,
@@ -60,6 +61,12 @@ __all__ = [
     "AttemptRow",
     "AuditPage",
     "AuditRow",
+    "BulkDocument",
+    "BulkLeft",
+    "BulkPage",
+    "BulkPreview",
+    "BulkRow",
+    "BulkSkipped",
     "Counts",
     "Enrolment",
     "ErrorDetail",
