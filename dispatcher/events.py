@@ -279,8 +279,8 @@ class BulkStarted(BulkEvent, kw_only=True, frozen=True):
     """Someone began an action on all tasks that match."""
 
     kind: ClassVar[str] = "bulk.started"
-    #: The parameters of the query.
-    filters: dict[str, str]
+    #: In the search language; "" for all tasks.
+    query: str
     #: Only tasks up to this id.
     newest_id: int
     #: As counted at the start; None if there were too many to count.

@@ -186,7 +186,7 @@ def make_bulk_job(*, state: str = "running", now: datetime = NOW, **fields: Any)
     if state == "failed":
         implied["error"] = "it broke"
     row = {
-        "action": "retry", "filters": '{"state": "failed"}', "actor": "alice", "batch_size": 100, "per_second": 50.0,
+        "action": "retry", "query": "state:failed", "actor": "alice", "batch_size": 100, "per_second": 50.0,
         "newest_id": 1000, "cursor": 1 if state == "done" else 1001, "expected": 1000,
         "created_at": now, "next_at": now,
     }  # fmt: skip

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from dispatcher import bulk, queries
 from dispatcher.api.problems import IDEMPOTENCY_CONFLICT, STATE_CONFLICT, FieldError, Problem, invalid
 from dispatcher.api.task_input import MAX_KEY_CHARS
+from dispatcher.api.tasks import bad_filter
 from dispatcher.api.views import ApiView, NoFields, answer, known_params, page_limit
 from dispatcher.bulk.jobs import DEFAULT_BATCH, DEFAULT_PER_SECOND
 from dispatcher.models import BulkJob
@@ -21,19 +22,17 @@ from dispatcher.models.task import parse_task_id
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.shapes import BulkDocument
 from dispatcher.scopes import Scope
+from dispatcher.search import MAX_CHARS
 
 _NO_SUCH_JOB: Final = "There is no such bulk action."
-
-_Filters = Annotated[
-    dict[str, str], msgspec.Meta(description="the parameters of GET /tasks by their names; none: all tasks")
-]
 
 
 class BulkQuestion(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What to do to which tasks."""
 
     action: Literal["retry", "cancel"]
-    filters: _Filters
+    #: In the search language of `GET /tasks`; "" for all tasks.
+    q: Annotated[str, msgspec.Meta(max_length=MAX_CHARS)]
     #: Retry also tasks of which there is a retry already.
     again: bool = False
 
@@ -162,12 +161,14 @@ def _document(number: int) -> BulkDocument:
 
 
 def _filters(asked: BulkQuestion) -> TaskFilters:
-    if asked.again and asked.action != BulkAction.RETRY:
+    if asked.again and asked.action != "retry":
         raise invalid([FieldError("is for retries only", "again")])
     try:
-        return TaskFilters.parse(asked.filters)
+        filters = TaskFilters.parse({"q": asked.q})
+        # As it will be kept, and read again: it may have grown.
+        return TaskFilters.parse({"q": filters.text})
     except FilterError as error:
-        raise invalid([FieldError(error.message, f"filters.{error.name}"[:100])]) from None
+        raise bad_filter(error) from None
 
 
 def _number(text: str) -> int:

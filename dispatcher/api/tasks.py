@@ -306,11 +306,15 @@ def _filters(params: QueryDict) -> TaskFilters:
     try:
         return TaskFilters.parse(params, ignore=("after", "limit", "wider"))
     except FilterError as error:
-        where = error.search
-        wrong = FieldError(error.message, error.name[:100])
-        if where is not None:
-            wrong = FieldError(error.message, error.name, None, where.start, where.end, where.suggestion)
-        raise invalid([wrong]) from None
+        raise bad_filter(error) from None
+
+
+def bad_filter(error: FilterError) -> Problem:
+    """400 naming the parameter, and the place in a query."""
+    where = error.search
+    if where is None:
+        return invalid([FieldError(error.message, error.name[:100])])
+    return invalid([FieldError(error.message, error.name, None, where.start, where.end, where.suggestion)])
 
 
 def _cursor(params: QueryDict) -> int | None:

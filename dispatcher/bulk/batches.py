@@ -63,9 +63,9 @@ def work(job_id: int, *, now: datetime) -> bool:
     if job is None:
         return False
     try:
-        filters = TaskFilters.parse(job.filter_map)
+        filters = TaskFilters.parse({"q": job.query})
         # Before the transaction: it may look through many tasks, and others wait for their turn to write.
-        found = search(filters, after=job.cursor, limit=job.batch_size)
+        found = search(filters, after=job.cursor, limit=job.batch_size, now=job.created_at)
         if backlog.is_limited():
             backlog.refresh()
         return _do(job, filters, found, now)
@@ -137,13 +137,17 @@ def _retry(job: BulkJob, ids: Sequence[int], now: datetime) -> Outcome:
 def _cancel(job: BulkJob, filters: TaskFilters, ids: Sequence[int], now: datetime) -> Outcome:
     here = _lock(ids)
     # Looked at again now that nobody can move them: one that was queued and runs by now is not meant by state:queued.
-    still = set(search(filters, after=max(ids) + 1, above=min(ids) - 1, limit=len(ids)).ids) & set(ids)
+    again = search(filters, after=max(ids) + 1, above=min(ids) - 1, limit=len(ids), now=job.created_at)
+    rest = [pk for pk in ids if pk <= again.floor]
+    ids = [pk for pk in ids if pk > again.floor]
+    still = set(again.ids) & set(ids)
     result = lifecycle.cancel(sorted(still), actor=job.actor, now=now, bulk=job.pk)
     left = _because(BulkReason.GONE, [pk for pk in ids if pk not in here])
     left |= _because(BulkReason.CHANGED, [pk for pk in ids if pk in here and pk not in still])
     left |= _because(BulkReason.ENDED, result.too_late)
     done = len(result.cancelled) + len(result.requested)
-    return Outcome(done=done, asked=len(result.requested), left=left, handled=len(ids))
+    held_by = "It takes long to see whether the tasks still match." if rest else ""
+    return Outcome(done, len(result.requested), left, len(ids), held_by)
 
 
 def _lock(ids: Sequence[int]) -> set[int]:

@@ -47,14 +47,9 @@ class BulkRequest(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str = ""
 
     @property
-    def params(self) -> str:
-        """The query as it is stored."""
-        return json.dumps(self.filters.params(), ensure_ascii=False)
-
-    @property
     def digest(self) -> str:
         """Of all but the key."""
-        said = [self.action, self.filters.params(), self.again, self.batch_size, self.per_second]
+        said = [self.action, self.filters.text, self.again, self.batch_size, self.per_second]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -91,7 +86,7 @@ def _make(request: BulkRequest, actor: str, now: datetime, expected: int | None)
     newest = Task.objects.aggregate(newest=Max("id"))["newest"] or 0
     job = BulkJob.objects.create(
         action=request.action,
-        filters=request.params,
+        query=request.filters.text,
         again=request.again,
         actor=actor,
         idempotency_key=request.idempotency_key,
@@ -104,9 +99,7 @@ def _make(request: BulkRequest, actor: str, now: datetime, expected: int | None)
         created_at=now,
         next_at=now,
     )
-    event = events.BulkStarted(
-        job_id=job.pk, action=job.action, filters=job.filter_map, newest_id=newest, expected=expected
-    )
+    event = events.BulkStarted(job_id=job.pk, action=job.action, query=job.query, newest_id=newest, expected=expected)
     Change.objects.append(event, now=now, actor=actor)
     return job
 

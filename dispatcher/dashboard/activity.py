@@ -38,8 +38,16 @@ _AREA_NAMES: Final = {
     "queues": gettext_lazy("Queues"),
     "tokens": gettext_lazy("Tokens"),
     "accounts": gettext_lazy("Accounts"),
+    "bulk": gettext_lazy("Bulk actions"),
 }
-_ICONS: Final = {"tasks": "tasks", "nodes": "nodes", "queues": "queues", "tokens": "lock", "accounts": "user"}
+_ICONS: Final = {
+    "tasks": "tasks",
+    "nodes": "nodes",
+    "queues": "queues",
+    "tokens": "lock",
+    "accounts": "user",
+    "bulk": "tasks",
+}
 _WORDS: Final = {
     "tasks.changed": gettext_lazy("Changed"),
     "tasks.cancel_requested": gettext_lazy("Asked to stop"),
@@ -57,6 +65,9 @@ _WORDS: Final = {
     "account.created": gettext_lazy("Made the account"),
     "account.edited": gettext_lazy("Changed the account"),
     "account.deleted": gettext_lazy("Deleted the account"),
+    "bulk.paused": gettext_lazy("Paused the bulk action"),
+    "bulk.resumed": gettext_lazy("Resumed the bulk action"),
+    "bulk.cancelled": gettext_lazy("Stopped the bulk action"),
 }
 
 
@@ -92,7 +103,7 @@ def told(row: AuditRow, now: Standing) -> Told:
         words=_words(row),
         objects=_objects(row, area),
         more=_more(row),
-        reason=str(row["facts"].get("reason", "")),
+        reason=str(row["facts"].get("query") or row["facts"].get("reason", "")),
         undo=_undo(row, now),
     )
 
@@ -100,6 +111,9 @@ def told(row: AuditRow, now: Standing) -> Told:
 def _words(row: AuditRow) -> str:
     if _made_tasks(row):
         return _("Submitted again as")
+    if row["kind"] == "bulk.started":
+        is_retry = row["facts"].get("action") == "retry"
+        return _("Began to retry all that match") if is_retry else _("Began to cancel all that match")
     return _("Cancelled") if _cancelled_tasks(row) else str(_WORDS.get(row["kind"], row["kind"]))
 
 
@@ -125,6 +139,8 @@ def _objects(row: AuditRow, area: str) -> list[tuple[str, str]]:
     if area == "tokens":
         label = str(facts.get("label", ""))
         return [(f"{facts.get('prefix', '')}… {label}".strip(), "")]
+    if area == "bulk":
+        return [(f"#{facts.get('job_id')}", "")]
     return [(str(facts.get("name", "")), "")]
 
 

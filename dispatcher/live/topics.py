@@ -211,6 +211,32 @@ class ActivityTopic(Topic):
         return {"newest": newest_action(self._filters)}
 
 
+class BulkTopic(Topic):
+    """``bulk``: the newest actions on all tasks that match."""
+
+    pattern: ClassVar = "bulk"
+    shape: ClassVar = shapes.BulkPage
+    lists: ClassVar = {"jobs": "id"}
+
+    def read(self, reads: PassReads) -> Document:
+        return queries.bulk_page()
+
+
+class BulkJobTopic(Topic):
+    """``bulk:<id>``"""
+
+    pattern: ClassVar = "bulk:<id>"
+    shape: ClassVar = shapes.BulkDocument
+    lists: ClassVar = {"left": "reason"}
+
+    def __init__(self, name: str, job_id: int) -> None:
+        super().__init__(name)
+        self._job_id = job_id
+
+    def read(self, reads: PassReads) -> Document | None:
+        return queries.bulk_document(self._job_id)
+
+
 class TasksTopic(Topic):
     """``tasks``: reads only what the news are about, and all of it from time to time."""
 
@@ -297,6 +323,8 @@ def parse_topic(name: str, params: TasksParams | None) -> Topic:
     if word == "nodes":
         given = dict(parse_qsl(rest, max_num_fields=10))
         return NodesTopic(name, _node_filter(given.get("q", "")), shows_all=given.get("all") == "1")
+    if word == "bulk" and (job_id := parse_task_id(rest)):
+        return BulkJobTopic(name, job_id)
     if word == "activity":
         return ActivityTopic(name, _audit_filters(rest))
     if word == "type" and rest and rest.isprintable():
@@ -308,7 +336,9 @@ def parse_topic(name: str, params: TasksParams | None) -> Topic:
     raise TopicError("unknown_topic", "there is no such topic")
 
 
-_PLAIN: dict[str, Callable[[str], Topic]] = {"overview": OverviewTopic, "queues": QueuesTopic, "types": TypesTopic}
+_PLAIN: dict[str, Callable[[str], Topic]] = {
+    "overview": OverviewTopic, "queues": QueuesTopic, "types": TypesTopic, "bulk": BulkTopic,
+}  # fmt: skip
 
 
 def _node_filter(text: str) -> NodeFilter:

@@ -23,7 +23,7 @@ TRIGGERS = [
         "bulk_job_goes_down",
         "",
         "NEW.cursor > OLD.cursor OR NEW.done < OLD.done OR NEW.skipped < OLD.skipped OR NEW.failed < OLD.failed"
-        " OR NEW.newest_id <> OLD.newest_id OR NEW.action <> OLD.action OR NEW.filters <> OLD.filters"
+        " OR NEW.newest_id <> OLD.newest_id OR NEW.action <> OLD.action OR NEW.query <> OLD.query"
         " OR NEW.actor <> OLD.actor OR NEW.again <> OLD.again",
     ),
 ]
@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('action', models.CharField(max_length=10, verbose_name='action')),
                 ('state', models.CharField(default='running', max_length=10, verbose_name='state')),
-                ('filters', models.TextField(default='{}', verbose_name='query')),
+                ('query', models.TextField(blank=True, verbose_name='query')),
                 ('again', models.BooleanField(default=False, verbose_name='also what was retried before')),
                 ('actor', models.CharField(max_length=150, verbose_name='by')),
                 ('idempotency_key', models.CharField(blank=True, max_length=200)),

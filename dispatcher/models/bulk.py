@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Final
 
@@ -129,8 +128,8 @@ class BulkJob(models.Model):
     id = models.BigAutoField(primary_key=True)
     action = models.CharField(_("action"), max_length=10)
     state = models.CharField(_("state"), max_length=10, default=BulkState.RUNNING.value)
-    #: JSON object: the parameters of the query in their canonical form.
-    filters = models.TextField(_("query"), default="{}")
+    #: In the search language, in its canonical form; "" for all tasks. Ages in it are as of the start.
+    query = models.TextField(_("query"), blank=True)
     #: Retry also those that were retried before.
     again = models.BooleanField(_("also what was retried before"), default=False)
     actor = models.CharField(_("by"), max_length=150)
@@ -176,12 +175,6 @@ class BulkJob(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.pk}"
-
-    @property
-    def filter_map(self) -> dict[str, str]:
-        """The parameters of the query."""
-        params: dict[str, str] = json.loads(self.filters)
-        return params
 
     @property
     def handled(self) -> int:

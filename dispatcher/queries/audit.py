@@ -27,6 +27,7 @@ AREAS: Final[Mapping[str, tuple[str, ...]]] = {
     "queues": ("queue",),
     "tokens": ("credential",),
     "accounts": ("account",),
+    "bulk": ("bulk",),
 }
 
 

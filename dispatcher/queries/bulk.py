@@ -55,7 +55,7 @@ def _row(job: BulkJob) -> BulkRow:
         id=str(job.pk),
         action=job.action,
         state=job.state,
-        filters=job.filter_map,
+        query=job.query,
         again=job.again,
         actor=job.actor,
         batch_size=job.batch_size,

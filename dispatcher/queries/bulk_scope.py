@@ -34,7 +34,7 @@ def bulk_preview(action: BulkAction, filters: TaskFilters, *, again: bool = Fals
     count = states.total()
     return BulkPreview(
         action=action.value,
-        filters=filters.params(),
+        query=filters.text,
         again=again,
         count=count,
         is_exact=not floor,

@@ -117,8 +117,8 @@ def search(
     wider: bool = False,
     now: datetime | None = None,
 ) -> Found:
-    """Ids of matching tasks between ``above`` and ``after``, both excluded."""
-    now = timezone.now()
+    """Ids of matching tasks between ``above`` and ``after``, both excluded; ages in the query are as of ``now``."""
+    now = now or timezone.now()
     where = _conditions(filters)
     states = _states(filters)
     if where is None or (states is not None and not states):

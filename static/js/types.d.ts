@@ -45,6 +45,101 @@ export interface AuditRow {
   num_tasks: number;
 }
 
+/** The document of the live topic `bulk:<id>`. */
+export interface BulkDocument {
+  job: BulkRow;
+  left: BulkLeft[];
+}
+
+/** Tasks that were left as they were, for one reason. */
+export interface BulkLeft {
+  /** not_ended, retried, ended, changed, gone, refused */
+  reason: string;
+  count: number;
+  /** The first of them, at most 200. */
+  tasks: BulkSkipped[];
+}
+
+/** Bulk actions, newest first; the document of the live topic `bulk`. */
+export interface BulkPage {
+  jobs: BulkRow[];
+  /** Where the next page begins; None if there is none. */
+  next: string | null;
+}
+
+/** What an action would be about, counted now. */
+export interface BulkPreview {
+  action: string;
+  /** The query in its canonical form; "" for all tasks. */
+  query: string;
+  again: boolean;
+  /** Matching tasks that were counted: all of them if `is_exact`, else there are more. */
+  count: number;
+  is_exact: boolean;
+  /** How many there are in all by the kept counters, where these can tell; None where they cannot. */
+  estimate: number | null;
+  /** Of those counted, the tasks that it would be done to. */
+  will: number;
+  /** The others by why they would be left: not_ended, retried, ended. */
+  left: Record<string, number>;
+  /** Those counted by their state. */
+  states: Record<string, number>;
+  /** Ids of the newest ones. */
+  sample: string[];
+  /** Down to which task was looked, if not through all of them. */
+  searched_to: string | null;
+}
+
+/** One action on all tasks that match, and how far it is. */
+export interface BulkRow {
+  id: string;
+  /** retry, cancel */
+  action: string;
+  /** running, paused, done, cancelled, failed */
+  state: string;
+  /** In the search language; "" for all tasks. */
+  query: string;
+  /** Also tasks that were retried before. */
+  again: boolean;
+  actor: string;
+  batch_size: number;
+  /** None: as fast as it goes. */
+  per_second: number | null;
+  /** Matching tasks, as counted at the start; None if there were too many to count. */
+  expected: number | null;
+  /** Of which so many were dealt with: the sum of the next three. */
+  handled: number;
+  done: number;
+  skipped: number;
+  failed: number;
+  /** Of those done, running tasks whose node was asked to stop them. */
+  asked: number;
+  /** From 0 to 1; None where it is not known of how many. */
+  fraction: number | null;
+  /** Tasks dealt with a second, pauses left out; None at the beginning. */
+  rate: number | null;
+  /** How long it will take at this rate, in milliseconds. */
+  left_ms: number | null;
+  created_at: Time;
+  last_at: Time | null;
+  paused_at: Time | null;
+  paused_by: string;
+  finished_at: Time | null;
+  /** Why the last batch did not fit; it is tried again. */
+  held_by: string;
+  /** Why it failed. */
+  error: string;
+  /** The tag of the tasks that it makes; "" if it makes none. */
+  tag: string;
+}
+
+/** A task that was left as it was. */
+export interface BulkSkipped {
+  id: string;
+  /** What the database said, if it refused the task. */
+  detail: string;
+}
+
 /** Tasks per state. */
 export interface Counts {
   scheduled: number;
@@ -671,11 +766,13 @@ export interface Waiting {
 }
 
 /** The topics that can be subscribed to. */
-export type Topic = `activity:${string}` | `node:${string}` | `nodes` | `overview` | `queue:${string}` | `queues` | `task:${string}` | `tasks` | `type:${string}` | `types`;
+export type Topic = `activity:${string}` | `bulk` | `bulk:${string}` | `node:${string}` | `nodes` | `overview` | `queue:${string}` | `queues` | `task:${string}` | `tasks` | `type:${string}` | `types`;
 
 /** The document of a topic. */
 export type DocumentOf<T extends Topic> =
   T extends `activity:${string}` ? ActivityDocument :
+  T extends `bulk` ? BulkPage :
+  T extends `bulk:${string}` ? BulkDocument :
   T extends `node:${string}` ? NodeDetail :
   T extends `nodes` ? NodesDocument :
   T extends `overview` ? Overview :
@@ -813,6 +910,8 @@ export type TaskChange = [number, number | null, number, number, number, number 
 export interface TasksChanged {
   kind: "tasks.changed";
   rows: TaskChange[];
+  /** The bulk action that did it, which names who started it. */
+  bulk?: number | null;
 }
 
 /** Finished tasks were deleted for their age: how many, per lane and state. */
@@ -827,6 +926,8 @@ export interface TasksCancelRequested {
   kind: "tasks.cancel_requested";
   /** [task_id, attempt, node_id] */
   rows: [number, number, number][];
+  /** The bulk action that did it, which names who started it. */
+  bulk?: number | null;
 }
 
 /** Running tasks told how far they are: [task_id, attempt, fraction or None, message]. */
@@ -1024,6 +1125,66 @@ export interface AccountDeleted {
   reason?: string;
 }
 
+/** Someone began an action on all tasks that match. */
+export interface BulkStarted {
+  kind: "bulk.started";
+  job_id: number;
+  action: string;
+  /** In the search language; "" for all tasks. */
+  query: string;
+  /** Only tasks up to this id. */
+  newest_id: number;
+  /** As counted at the start; None if there were too many to count. */
+  expected?: number | null;
+}
+
+/** It does nothing until it is resumed. */
+export interface BulkPaused {
+  kind: "bulk.paused";
+  job_id: number;
+  action: string;
+}
+
+/** It goes on where it was. */
+export interface BulkResumed {
+  kind: "bulk.resumed";
+  job_id: number;
+  action: string;
+}
+
+/** All tasks that matched were dealt with. */
+export interface BulkFinished {
+  kind: "bulk.finished";
+  job_id: number;
+  action: string;
+  done: number;
+  skipped: number;
+  failed: number;
+  reason?: string;
+}
+
+/** Someone stopped it; what was done stays done. */
+export interface BulkCancelled {
+  kind: "bulk.cancelled";
+  job_id: number;
+  action: string;
+  done: number;
+  skipped: number;
+  failed: number;
+  reason?: string;
+}
+
+/** It could not go on; `reason` says why. */
+export interface BulkFailed {
+  kind: "bulk.failed";
+  job_id: number;
+  action: string;
+  done: number;
+  skipped: number;
+  failed: number;
+  reason?: string;
+}
+
 /** What can happen. */
 export type FeedEvent =
   | TasksChanged
@@ -1053,6 +1214,12 @@ export type FeedEvent =
   | RotationRequested
   | AccountCreated
   | AccountEdited
-  | AccountDeleted;
+  | AccountDeleted
+  | BulkStarted
+  | BulkPaused
+  | BulkResumed
+  | BulkFinished
+  | BulkCancelled
+  | BulkFailed;
 
 export type EventKind = FeedEvent["kind"];

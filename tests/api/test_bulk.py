@@ -13,7 +13,7 @@ from tests.factories import make_task
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/bulk"
-FAILED = {"action": "retry", "filters": {"state": "failed"}}
+FAILED = {"action": "retry", "q": "state:failed"}
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def tasks() -> list[Task]:
 
 def test_preview_start_watch_pause_resume_cancel(operator: Caller, tasks: list[Task]) -> None:
     preview = operator.post(f"{URL}/preview", FAILED).json
-    assert (preview["count"], preview["will"], preview["filters"]) == (5, 5, {"state": "failed"})
+    assert (preview["count"], preview["will"], preview["query"]) == (5, 5, "state:failed")
     assert preview["sample"] == [str(task.pk) for task in reversed(tasks)]
     started = operator.post(URL, FAILED | {"batch_size": 2, "per_second": None})
     assert (started.status, started.json["job"]["state"], started.json["job"]["expected"]) == (201, "running", 5)
@@ -50,7 +50,7 @@ def test_the_page_goes_on_below(operator: Caller) -> None:
 
 def test_what_was_left_is_listed_with_its_reason(operator: Caller, tasks: list[Task]) -> None:
     waiting = make_task()
-    started = operator.post(URL, {"action": "retry", "filters": {}}).json["job"]
+    started = operator.post(URL, {"action": "retry", "q": ""}).json["job"]
     bulk.work(int(started["id"]), now=now())
     document = operator.read(f"{URL}/{started['id']}").json
     assert document["job"]["skipped"] == 1
@@ -71,14 +71,14 @@ def test_a_key_that_is_sent_again_begins_nothing(operator: Caller, tasks: list[T
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"action": "delete", "filters": {}}, "action"),
-        ({"action": "retry"}, "filters"),
-        ({"action": "retry", "filters": {"state": "broken"}}, "filters.state"),
-        ({"action": "retry", "filters": {"colour": "red"}}, "filters.colour"),
-        ({"action": "cancel", "filters": {}, "again": True}, "again"),
-        ({"action": "retry", "filters": {}, "batch_size": 1001}, "batch_size"),
-        ({"action": "retry", "filters": {}, "per_second": 0}, "per_second"),
-        ({"action": "retry", "filters": {}, "speed": 3}, "speed"),
+        ({"action": "delete", "q": ""}, "action"),
+        ({"action": "retry"}, "q"),
+        ({"action": "retry", "q": "state:broken"}, "q"),
+        ({"action": "retry", "q": "colour:red"}, "q"),
+        ({"action": "cancel", "q": "", "again": True}, "again"),
+        ({"action": "retry", "q": "", "batch_size": 1001}, "batch_size"),
+        ({"action": "retry", "q": "", "per_second": 0}, "per_second"),
+        ({"action": "retry", "q": "", "speed": 3}, "speed"),
     ],
 )
 def test_what_is_refused_begins_nothing(operator: Caller, body: Any, field: str) -> None:

@@ -60,6 +60,7 @@ def names_for_the_page() -> dict[str, str]:
         "TOKEN": token_of(make_user("admin", is_superuser=True)),
         "NODE_TOKEN": node_registry.issue_credential(name="gpu-1", actor="tests", now=now()),
         "ID": "",
+        "JOB": "",
         "TUTORIAL_ID": "",
     }
 
@@ -74,6 +75,8 @@ def test_every_example_works() -> None:
             names["TUTORIAL_ID"] = _given_to(Node.objects.get(name="gpu-1"))
         answer = run(command, names)
         assert 200 <= answer.status < 300, (command, answer)
+        if "/bulk" in command and "job" in answer.json:
+            names["JOB"] = answer.json["job"]["id"]
         if not names["ID"]:
             names["ID"] = answer.json["id"]
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from tests.architecture.sources import PACKAGES, name, python_files
-from tests.architecture.writers import NODE, TASK, Model, writes
+from tests.architecture.writers import BULK, NODE, TASK, Model, writes
 
 #: Where rows of each model may be written. The statements are called by these two only.
 WRITERS = {
     TASK: ("dispatcher/lifecycle", "dispatcher/models/statements"),
     NODE: ("dispatcher/node_registry", "dispatcher/models/statements"),
+    BULK: ("dispatcher/bulk",),
 }
 
 OFFENCES = {

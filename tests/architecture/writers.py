@@ -36,6 +36,7 @@ class Model:
 
 TASK = Model("Task", "dispatcher_task")
 NODE = Model("Node", "dispatcher_node")
+BULK = Model("BulkJob", "dispatcher_bulkjob")
 
 
 def writes(source: str, model: Model) -> list[str]:

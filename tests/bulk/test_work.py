@@ -227,10 +227,10 @@ def test_one_that_the_database_refuses_is_counted_as_failed_and_keeps_no_other(m
 def test_a_query_that_is_understood_no_longer_ends_the_job_with_its_reason() -> None:
     failed(1)
     job = start()
-    row = {f.attname: getattr(job, f.attname) for f in BulkJob._meta.concrete_fields} | {"filters": '{"colour": "red"}'}
+    row = {f.attname: getattr(job, f.attname) for f in BulkJob._meta.concrete_fields} | {"query": "colour:red"}
     BulkJob.objects.all().delete()
     job = run(BulkJob.objects.create(**row))
-    assert (job.state, "unknown parameter" in job.error) == ("failed", True)
+    assert (job.state, "colour" in job.error) == ("failed", True)
     assert Change.objects.get(kind="bulk.failed").body
 
 

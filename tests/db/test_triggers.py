@@ -133,7 +133,7 @@ def test_bulk_actions_move_as_drawn(source: str, target: str) -> None:
 def test_what_a_bulk_action_has_dealt_with_stays_behind_it_and_its_scope_stays_as_it_is() -> None:
     job = make_bulk_job(cursor=500, done=5, skipped=5, failed=5)
     other = {
-        "cursor": 501, "done": 4, "skipped": 4, "failed": 4, "newest_id": 2000, "action": "cancel", "filters": "{}",
+        "cursor": 501, "done": 4, "skipped": 4, "failed": 4, "newest_id": 2000, "action": "cancel", "query": "",
         "actor": "bob", "again": True,
     }  # fmt: skip
     for name, value in other.items():

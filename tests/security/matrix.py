@@ -86,9 +86,9 @@ _API: dict[str, list[tuple[str, Least, dict[str, Any] | None, int]]] = {
     "tasks/<str:task_id>/retry": [("POST", TASKS_WRITE, None, 201)],
     "bulk": [
         ("GET", TASKS_READ, None, 200),
-        ("POST", TASKS_WRITE, {"action": "cancel", "filters": {"state": "queued"}}, 201),
+        ("POST", TASKS_WRITE, {"action": "cancel", "q": "state:queued"}, 201),
     ],
-    "bulk/preview": [("POST", TASKS_READ, {"action": "retry", "filters": {"state": "failed"}}, 200)],
+    "bulk/preview": [("POST", TASKS_READ, {"action": "retry", "q": "state:failed"}, 200)],
     "bulk/<str:job_id>": [("GET", TASKS_READ, None, 200)],
     "bulk/<str:job_id>/pause": [("POST", TASKS_WRITE, None, 200)],
     "bulk/<str:job_id>/resume": [("POST", TASKS_WRITE, None, 200)],

@@ -100,7 +100,7 @@ _TASKS: Final = {
     ),
 }
 
-_FAILED: Final = {"action": "retry", "filters": {"state": "failed", "queue": "gpu,cpu"}}
+_FAILED: Final = {"action": "retry", "q": "state:failed queue:gpu,cpu"}
 
 _BULK: Final = {
     "GET /api/v1/bulk": Operation(

@@ -4,6 +4,7 @@ Values are ready to be encoded by msgspec: times are aware ``datetime`` (in JSON
 milliseconds, task ids are strings of digits. Ages are never sent: who shows them counts from the time given.
 """
 
+from dispatcher.queries.shapes.bulk import BulkDocument, BulkLeft, BulkPage, BulkPreview, BulkRow, BulkSkipped
 from dispatcher.queries.shapes.nodes import (
     Enrolment,
     NodeCell,
@@ -14,7 +15,6 @@ from dispatcher.queries.shapes.nodes import (
     NodeRow,
     TypeInfo,
 )
-from dispatcher.queries.shapes.bulk import BulkDocument, BulkLeft, BulkPage, BulkPreview, BulkRow, BulkSkipped
 from dispatcher.queries.shapes.pages import (
     ActivityDocument,
     AuditPage,

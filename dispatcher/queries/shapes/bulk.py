@@ -10,8 +10,8 @@ class BulkPreview(TypedDict):
     """What an action would be about, counted now."""
 
     action: str
-    #: The query in its canonical form.
-    filters: dict[str, str]
+    #: The query in its canonical form; "" for all tasks.
+    query: str
     again: bool
     #: Matching tasks that were counted: all of them if `is_exact`, else there are more.
     count: int
@@ -38,7 +38,8 @@ class BulkRow(TypedDict):
     action: str
     #: running, paused, done, cancelled, failed
     state: str
-    filters: dict[str, str]
+    #: In the search language; "" for all tasks.
+    query: str
     #: Also tasks that were retried before.
     again: bool
     actor: str
