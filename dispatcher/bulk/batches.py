@@ -16,7 +16,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import F
 
 from dispatcher import backlog, faults, lifecycle
-from dispatcher.bulk.jobs import finish
+from dispatcher.bulk.rows import finish, keep
 from dispatcher.models import BulkJob, BulkSkip, BulkTally, Task
 from dispatcher.models.bulk import BulkAction, BulkReason, BulkState
 from dispatcher.queries.filters import FilterError, TaskFilters
@@ -91,7 +91,7 @@ def _do(known: BulkJob, filters: TaskFilters, found: Found, now: datetime) -> bo
         if job.cursor == 1:
             finish(job, BulkState.DONE, now=now)
         else:
-            job.save()
+            keep(job)
     return True
 
 

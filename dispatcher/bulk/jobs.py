@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from dispatcher import events
+from dispatcher.bulk.rows import end_pause, finish, keep
 from dispatcher.models import BulkJob, Change, Task
 from dispatcher.models.bulk import OPEN, BulkAction, BulkState
 from dispatcher.queries.bulk_scope import bulk_preview
@@ -110,7 +111,7 @@ def pause(job_id: int, *, actor: str, now: datetime) -> BulkJob:
         job = _locked(job_id)
         if job.state == BulkState.RUNNING:
             job.state, job.paused_at, job.paused_by = BulkState.PAUSED, now, actor
-            job.save(update_fields=["state", "paused_at", "paused_by"])
+            keep(job)
             Change.objects.append(events.BulkPaused(job_id=job.pk, action=job.action), now=now, actor=actor)
     return job
 
@@ -120,9 +121,9 @@ def resume(job_id: int, *, actor: str, now: datetime) -> BulkJob:
     with transaction.atomic():
         job = _locked(job_id)
         if job.state == BulkState.PAUSED:
-            _end_pause(job, now)
+            end_pause(job, now)
             job.state, job.next_at = BulkState.RUNNING, now
-            job.save(update_fields=["state", "paused_at", "paused_by", "paused_seconds", "next_at"])
+            keep(job)
             Change.objects.append(events.BulkResumed(job_id=job.pk, action=job.action), now=now, actor=actor)
     return job
 
@@ -133,31 +134,6 @@ def cancel(job_id: int, *, actor: str, now: datetime) -> BulkJob:
         job = _locked(job_id)
         finish(job, BulkState.CANCELLED, now=now, actor=actor)
     return job
-
-
-def finish(job: BulkJob, state: BulkState, *, now: datetime, actor: str = "", error: str = "") -> None:
-    """End a locked job and tell the feed."""
-    _end_pause(job, now)
-    job.state, job.finished_at, job.error, job.held_by = state, now, error, ""
-    job.save()
-    event = _ENDS[state](
-        job_id=job.pk, action=job.action, done=job.done, skipped=job.skipped, failed=job.failed, reason=error
-    )
-    Change.objects.append(event, now=now, actor=actor)
-
-
-_ENDS = {
-    BulkState.DONE: events.BulkFinished,
-    BulkState.CANCELLED: events.BulkCancelled,
-    BulkState.FAILED: events.BulkFailed,
-}
-
-
-def _end_pause(job: BulkJob, now: datetime) -> None:
-    if job.paused_at is not None:
-        # A clock that was set back makes no negative pause.
-        job.paused_seconds += max(0.0, (now - job.paused_at).total_seconds())
-        job.paused_at, job.paused_by = None, ""
 
 
 def _locked(job_id: int) -> BulkJob:

@@ -318,13 +318,11 @@ def parse_topic(name: str, params: TasksParams | None) -> Topic:
         raise TopicError("bad_params", f"the topic {word!r} has no parameters")
     if word in _PLAIN and name == word:
         return _PLAIN[word](name)
-    if word == "task" and (task_id := parse_task_id(rest)):
-        return TaskTopic(name, task_id)
+    if word in _NUMBERED and (number := parse_task_id(rest)):
+        return _NUMBERED[word](name, number)
     if word == "nodes":
         given = dict(parse_qsl(rest, max_num_fields=10))
         return NodesTopic(name, _node_filter(given.get("q", "")), shows_all=given.get("all") == "1")
-    if word == "bulk" and (job_id := parse_task_id(rest)):
-        return BulkJobTopic(name, job_id)
     if word == "activity":
         return ActivityTopic(name, _audit_filters(rest))
     if word == "type" and rest and rest.isprintable():
@@ -336,6 +334,7 @@ def parse_topic(name: str, params: TasksParams | None) -> Topic:
     raise TopicError("unknown_topic", "there is no such topic")
 
 
+_NUMBERED: dict[str, Callable[[str, int], Topic]] = {"task": TaskTopic, "bulk": BulkJobTopic}
 _PLAIN: dict[str, Callable[[str], Topic]] = {
     "overview": OverviewTopic, "queues": QueuesTopic, "types": TypesTopic, "bulk": BulkTopic,
 }  # fmt: skip

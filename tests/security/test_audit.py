@@ -94,7 +94,7 @@ COMMANDS_TOLD: dict[tuple[str, ...], tuple[str, str]] = {
     ("node_token", "revoke", "n-1"): ("credential.revoked", "tdn_"),
 }
 #: `demo` submits tasks, under its own name; `up` is tried below.
-LOOKING = {("api_token", "list"), ("doctor",), ("engine",), ("demo",), ("up",), ("openapi",)}
+LOOKING = {("api_token", "list"), ("doctor",), ("engine",), ("demo",), ("up",), ("openapi",), ("tasks",)}
 
 
 def steers(row: Row) -> bool:
