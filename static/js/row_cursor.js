@@ -2,6 +2,7 @@
 // Moving through a list with the keyboard: j and k go from row to row, Enter opens, x selects.
 
 import { onKeys } from "./keys.js";
+import { t } from "./strings.js";
 
 /**
  * @param {() => HTMLElement | null} container whose children are the rows; asked again each time, lists are replaced
@@ -23,12 +24,13 @@ export function rowCursor(container) {
     to.scrollIntoView({ block: "nearest" });
   }
 
-  onKeys("j", () => move(1));
-  onKeys("k", () => move(-1));
-  onKeys("Enter", () => current()?.querySelector("a")?.click());
-  onKeys("x", () => {
+  onKeys("j", () => move(1), t("key.next"), { isCommand: false });
+  onKeys("k", () => move(-1), t("key.before"), { isCommand: false });
+  onKeys("Enter", () => current()?.querySelector("a")?.click(), t("key.open"), { isCommand: false });
+  const select = () => {
     const box = /** @type {HTMLInputElement | null | undefined} */ (current()?.querySelector("input[type=checkbox]"));
     box?.click();
-  });
+  };
+  onKeys("x", select, t("key.select"), { isCommand: false });
   return current;
 }

@@ -2,10 +2,11 @@
 // What every page has: the live pill, the stale banner, theme, menu, help, and the keys that go from page to page.
 
 import { everySecond, serverNow } from "./clock.js";
-import { byId } from "./dom.js";
+import { byId, make } from "./dom.js";
 import { span } from "./format.js";
-import { onKeys } from "./keys.js";
+import { areKeysOn, onKeys, shortcuts } from "./keys.js";
 import { live } from "./live.js";
+import { offer, openPalette } from "./palette.js";
 import { preference, remember } from "./preferences.js";
 import { format } from "./row_format.js";
 import { t } from "./strings.js";
@@ -63,8 +64,17 @@ function switchTheme() {
   dispatchEvent(new Event("taskdist-theme"));
 }
 
+/** The sheet of keys: exactly what this page listens to. */
 function showHelp() {
   for (const menu of menus) menu.open = false;
+  const entries = [...shortcuts().map(({ keys, label }) => [keys.split(" "), label]), [["Ctrl", "K"], t("key.palette")]];
+  byId("keys-list").replaceChildren(
+    ...entries.flatMap(([keys, label]) => [
+      make("dt", {}, .../** @type {string[]} */ (keys).map((key) => make("kbd", {}, key))),
+      make("dd", {}, String(label)),
+    ]),
+  );
+  /** @type {HTMLInputElement} */ (byId("keys-on")).checked = areKeysOn();
   /** @type {HTMLDialogElement} */ (byId("help")).showModal();
 }
 
@@ -88,26 +98,28 @@ byId("zone-name").textContent = zoneName;
 
 byId("theme-button").addEventListener("click", switchTheme);
 byId("help-button").addEventListener("click", showHelp);
+byId("keys-on").addEventListener("change", ({ target }) => remember("keys", /** @type {HTMLInputElement} */ (target).checked ? "" : "off"));
+byId("palette-button").addEventListener("click", () => {
+  for (const menu of menus) menu.open = false;
+  openPalette();
+});
+offer(t("key.theme"), switchTheme);
 pill.addEventListener("click", togglePause);
 live.addEventListener("status", showStatus);
 // How long ago it was that something was heard.
 everySecond(() => live.status === "stale" && showStatus());
 
-onKeys("?", showHelp);
-onKeys("p", togglePause);
+onKeys("p", togglePause, t("key.pause"));
 onKeys("/", () => {
   const field = /** @type {HTMLInputElement} */ (document.querySelector("[data-slash]") ?? byId("jump"));
   field.focus();
   field.select();
-});
-for (const [key, address] of [
-  ["o", "/"],
-  ["t", "/tasks/"],
-  ["q", "/queues/"],
-  ["n", "/nodes/"],
-  ["s", "/submit/"],
-]) {
-  onKeys(`g ${key}`, () => location.assign(address));
+}, t("key.search"));
+// The pages have their names from the rail, and only those that are there have keys.
+for (const [key, address] of Object.entries({ o: "/", t: "/tasks/", y: "/types/", q: "/queues/", n: "/nodes/", s: "/submit/", a: "/activity/" })) {
+  const link = document.querySelector(`.rail-link[href="${address}"]`);
+  if (link) onKeys(`g ${key}`, () => location.assign(address), link.textContent?.trim());
 }
+onKeys("?", showHelp, t("key.help"));
 
 live.start();
