@@ -135,7 +135,9 @@ class Live extends EventTarget {
   #close() {
     const socket = this.#socket;
     this.#socket = null;
-    socket?.close();
+    // A socket that is not there yet cannot be closed without the browser's complaint: it is closed once it is.
+    if (socket?.readyState === WebSocket.CONNECTING) socket.addEventListener("open", () => socket.close());
+    else socket?.close();
   }
 
   /**

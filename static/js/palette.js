@@ -71,7 +71,11 @@ async function learnNames() {
       mayOperate ? [place(t("palette.submit", { name }), t("palette.command"), `/submit/?${new URLSearchParams({ type: name })}`)] : [],
     ),
   ];
-  if (dialog.open) show();
+  if (!dialog.open) return;
+  // What is chosen already stays so: the names come a moment later.
+  const { text, kind } = shown[chosen] ?? {};
+  show();
+  choose(shown.findIndex((command) => command.text === text && command.kind === kind));
 }
 
 function show() {

@@ -132,10 +132,10 @@ def test_pure_modules_in_node_where_there_is_one(tests: Path) -> None:
 # --- How much a browser has to load ---------------------------------------------------------------
 
 #: All pages together; what a tab loads is bounded below.
-MAX_KB_IN_ALL = 95
+MAX_KB_IN_ALL = 102
 IMPORT = re.compile(r"""(?:^import|^export|^} from|\bimport\()[^;"']*["'](\.[^"']+)["']""", re.MULTILINE)
 #: No page loads more than this: the one with the charts is the largest.
-MAX_KB_OF_A_PAGE = 75
+MAX_KB_OF_A_PAGE = 77
 
 
 def gzipped(paths: Iterable[Path]) -> float:
@@ -157,17 +157,21 @@ def loaded(entry: Path) -> set[Path]:
     return found
 
 
-def test_all_scripts_together_fit_the_budget() -> None:
-    files = {path for path in STATIC.rglob("*.js") if "tests" not in path.parts}
-    # A page has one language, and loads the texts of that one only.
+def in_one_language(paths: Iterable[Path]) -> float:
+    """KB of files. A page has one language, and loads the texts of that one only: the largest counts."""
+    files = set(paths)
     languages = {path for path in files if path.parent.name == "words"}
-    total = gzipped(files - languages) + max(gzipped([language]) for language in languages)
+    return gzipped(files - languages) + max((gzipped([language]) for language in languages), default=0.0)
+
+
+def test_all_scripts_together_fit_the_budget() -> None:
+    total = in_one_language(path for path in STATIC.rglob("*.js") if "tests" not in path.parts)
     assert total <= MAX_KB_IN_ALL, f"{total:.1f} KB"
 
 
 def test_the_scripts_of_every_page_fit_the_budget() -> None:
     shell = loaded(STATIC / "js/shell.js") | {STATIC / "js/theme.js"}
     entries = sorted((STATIC / "js/pages").glob("*.js"))
-    sizes = {path.stem: gzipped(shell | loaded(path)) for path in entries}
+    sizes = {path.stem: in_one_language(shell | loaded(path)) for path in entries}
     assert STATIC / "vendor/uplot-1.6.32/uPlot.min.js" in loaded(STATIC / "js/pages/overview.js")
     assert {page: size for page, size in sizes.items() if size > MAX_KB_OF_A_PAGE} == {}
