@@ -153,7 +153,7 @@ def test_a_viewer_looks_and_is_offered_nothing_else(browser: Browser, installed:
     retry = page.get_by_role("button", name="Retry")
     expect(retry).to_have_attribute("aria-disabled", "true")
     expect(retry).to_have_accessible_description(re.compile("needs the operator role"))
-    retry.click()
+    retry.click(force=True)
     page.keyboard.press("r")
     expect(page.locator(".toast")).to_have_count(0)
     viewer.context.close()
