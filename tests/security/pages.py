@@ -121,7 +121,10 @@ def _model_pages(base: str, key: str, model_admin: Any) -> dict[str, list[str]]:
 
 def for_browsers(world: Mapping[str, str]) -> list[str]:
     """Those that somebody who is signed in finds something on: no redirects, and no refusals but the first."""
-    left_out = ("revoke/", "login/", "logout/", "language/", "jsi18n/", "autocomplete/", "jump/", "_id>/")
+    downloads = ("tasks.csv", "suggestions/", "log.txt")
+    left_out = (
+        *downloads, "revoke/", "login/", "logout/", "language/", "jsi18n/", "autocomplete/", "jump/", "_id>/",
+    )  # fmt: skip
     edited = ("auth/", "queue/")
     found: list[str] = []
     for route, addresses in pages(world).items():
