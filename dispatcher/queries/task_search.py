@@ -125,7 +125,16 @@ def search(
         return Found([], 0)
     also = tuple(conditions.condition(term, now) for term in filters.more if not is_of_lane(term))
     looks_inside = any(term.key == ARGS for term in filters.more)
-    look = _Search(where, also, filters.tag, _Bounds.of(filters, after, above, now), limit, looks_inside, wider)
+    look = _Search(
+        where,
+        also,
+        filters.tag,
+        _Bounds.of(filters, after, above, now),
+        limit,
+        looks_inside,
+        wider,
+        monotonic() + PATIENCE,
+    )
     named = next((term for term in filters.more if _names_ids(term)), None)
     if named is not None:
         return look.among_named(named, states)
@@ -236,6 +245,8 @@ class _Search:
     limit: int
     looks_inside: bool
     wider: bool
+    #: When it begins no other statement of a walk in steps, by ``monotonic``.
+    ends: float
 
     @property
     def window(self) -> int:
@@ -333,14 +344,14 @@ class _Search:
     def _walk_in_steps(self, chosen: dict[str, Any], floor: int, step: int) -> Found:
         """Look through a large window by short statements, for as long as is bearable."""
         ids: list[int] = []
-        bounds, ends = self.bounds, monotonic() + PATIENCE
+        bounds = self.bounds
         while True:
             reached = max(floor, bounds.above, bounds.below - step - 1)
             part = self._take(chosen, bounds, reached)
             ids += part.ids[: self.limit - len(ids)]
             if reached <= max(floor, bounds.above):
                 return Found(ids, floor)
-            if len(ids) >= self.limit or monotonic() > ends:
+            if len(ids) >= self.limit or monotonic() > self.ends:
                 return Found(ids, reached)
             bounds = _Bounds(bounds.above, reached + 1)
 
