@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from dispatcher import lifecycle
+from dispatcher.api import json_guard, task_input
+from dispatcher.api.problems import FieldError, Problem
 from dispatcher.conf import conf
 from dispatcher.queries.shapes import TaskDetail
+
+_TEXTS = ("type", "queue", "affinity_key")
+_NUMBERS = ("priority", "delay_seconds", "max_attempts", "backoff_seconds", "backoff_cap_seconds", "timeout_seconds")
 
 
 def defaults() -> dict[str, Any]:
@@ -37,3 +48,40 @@ def initial_of(source: TaskDetail | None, *, type_name: str = "") -> dict[str, A
         "tags": ", ".join(source["tags"]),
         "has_more": True,
     }
+
+
+def new_key() -> str:
+    """One form, one task: however often a browser without scripts sends it."""
+    return secrets.token_hex(16)
+
+
+def submit_fields(fields: Mapping[str, str], *, actor: str, now: datetime) -> int:
+    """Submit what a browser without scripts has sent; the id of the task. Raises ``Problem``, as the API does."""
+    body = _json(fields).encode()
+    json_guard.check(body)
+    batch = task_input.parse(body, key=fields.get("key") or None, now=now)
+    try:
+        return lifecycle.submit(batch.specs, submitted_by=actor, now=now)[0].task_id
+    except lifecycle.IdempotencyConflict:
+        raise Problem(409, "This form was sent before with other values: open it anew.") from None
+
+
+def _json(fields: Mapping[str, str]) -> str:
+    """The task as JSON. Numbers and the payload stay the text that was typed, for the API's own reading."""
+    parts = {name: msgspec.json.encode(fields[name]).decode() for name in _TEXTS if fields.get(name)}
+    parts |= {name: fields[name].strip() for name in _NUMBERS if fields.get(name, "").strip()}
+    parts["payload"] = fields.get("payload", "").strip() or "null"
+    if tags := [word.strip() for word in fields.get("tags", "").split(",") if word.strip()]:
+        parts["tags"] = msgspec.json.encode(tags).decode()
+    if pairs := [word.partition("=") for word in fields.get("labels", "").split(",") if word.strip()]:
+        parts["labels"] = msgspec.json.encode({name.strip(): value.strip() for name, _, value in pairs}).decode()
+    for name, text in parts.items():
+        try:
+            msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Problem(400, "", errors=[FieldError(f"is not JSON: {error}", name)]) from None
+    for name in ("run_at", "deadline"):
+        if fields.get(name):
+            # The browser gives the time of its wall clock; without scripts nobody knows its zone.
+            parts[name] = msgspec.json.encode(f"{fields[name]}Z").decode()
+    return "{" + ",".join(f'"{name}":{text}' for name, text in parts.items()) + "}"

@@ -6,17 +6,20 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from dispatcher import queries, roles
+from dispatcher.api.problems import Problem
+from dispatcher.backlog import BacklogFull
 from dispatcher.dashboard import task_list, task_page
 from dispatcher.dashboard.sight import asked_sight
-from dispatcher.dashboard.submit_form import defaults, initial_of
+from dispatcher.dashboard.submit_form import defaults, initial_of, new_key, submit_fields
 from dispatcher.models.task import parse_task_id
 from dispatcher.redaction import Sight
 
@@ -70,22 +73,51 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
 
 
 @login_required
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def submit(request: HttpRequest) -> HttpResponse:
-    """The form for new tasks; ``?from=<id>`` fills it with another task, ``?type=`` with a type."""
+    """The form for new tasks; ``?from=<id>`` fills it with another task, ``?type=`` with a type.
+
+    Scripts send it to the API. Without them it comes back here.
+    """
+    if request.method == "POST":
+        return _submitted(request)
+    return _submit_page(request)
+
+
+def _submitted(request: HttpRequest) -> HttpResponse:
+    if not roles.may_operate(request.user):
+        raise PermissionDenied
+    fields = {name: request.POST.get(name, "") for name in request.POST}
+    try:
+        task_id = submit_fields(fields, actor=request.user.get_username(), now=timezone.now())
+    except Problem as problem:
+        errors = [f"{error.field}: {error.message}" for error in problem.errors] or [problem.detail]
+        return _submit_page(request, status=problem.status, errors=errors, initial=fields | {"has_more": True})
+    except BacklogFull as full:
+        return _submit_page(request, status=503, errors=[str(full)], initial=fields | {"has_more": True})
+    return redirect("dashboard:task", task_id)
+
+
+def _submit_page(request: HttpRequest, *, status: int = 200, **more: Any) -> HttpResponse:
     origin = parse_task_id(request.GET.get("from", ""))
     source = queries.task_detail(origin, asked_sight(request, origin)) if origin else None
     return page_of(
         request,
         "submit",
         "submit",
-        initial=initial_of(source, type_name=request.GET.get("type", "")[:200]),
-        defaults=defaults(),
-        types=queries.types(),
-        known_queues=[row["name"] for row in queries.queues(timezone.now())],
-        cloned_from=source["id"] if source else None,
-        is_masked=bool(source and source["masked"]),
-        clone_missing=request.GET.get("from", "")[:30] if "from" in request.GET and source is None else None,
+        status=status,
+        **{
+            "initial": initial_of(source, type_name=request.GET.get("type", "")[:200]),
+            "key": more.get("initial", {}).get("key") or new_key(),
+            "defaults": defaults(),
+            "types": queries.types(),
+            "pool": dict(zip(("online", "any"), queries.pool(), strict=True)),
+            "known_queues": [row["name"] for row in queries.queues(timezone.now())],
+            "cloned_from": source["id"] if source else None,
+            "is_masked": bool(source and source["masked"]),
+            "clone_missing": request.GET.get("from", "")[:30] if "from" in request.GET and source is None else None,
+        }
+        | more,
     )
 
 

@@ -7,7 +7,7 @@ bound: numbers come from counters folded from the feed, lists from indexes or fr
 from dispatcher.queries.audit import AuditFilters, audit_page
 from dispatcher.queries.bulk import bulk_document, bulk_page
 from dispatcher.queries.bulk_scope import bulk_preview
-from dispatcher.queries.catalogue import types
+from dispatcher.queries.catalogue import pool, types
 from dispatcher.queries.counts import LiveCounts, live_counts, matching_lanes, waiting_per_queue
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.front_page import overview
@@ -51,6 +51,7 @@ __all__ = [
     "nodes",
     "nodes_document",
     "overview",
+    "pool",
     "queue_detail",
     "queues",
     "queues_document",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from django.db.models import Count, Q
+
 from dispatcher import task_types
-from dispatcher.models import Lane
+from dispatcher.models import Lane, Node
 from dispatcher.queries.shapes import TypeRow
+from dispatcher.states import NodeIntent, NodeState
 
 
 def types() -> list[TypeRow]:
@@ -23,6 +26,13 @@ def types() -> list[TypeRow]:
     for task_type, queue in Lane.objects.values_list("type", "queue").order_by("type", "queue").distinct():
         found.setdefault(task_type, _row(task_type))["queues"].append(queue)
     return [found[name] for name in sorted(found)]
+
+
+def pool() -> tuple[int, int]:
+    """How many nodes are online, and how many of them run any type."""
+    alive = Node.objects.exclude(state=NodeState.OFFLINE).exclude(intent=NodeIntent.DISABLED)
+    counted = alive.aggregate(all=Count("id"), any=Count("id", filter=Q(types__isnull=True)))
+    return counted["all"], counted["any"]
 
 
 def _row(name: str) -> TypeRow:

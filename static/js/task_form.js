@@ -133,3 +133,39 @@ export function curl(origin, body) {
     `  -d '${quoted}'`,
   ].join(" \\\n");
 }
+
+/**
+ * The program that submits `body`.
+ * @param {string} origin
+ * @param {string} body
+ */
+export function python(origin, body) {
+  const text = body.includes("\'\'\'") || body.includes("\\") ? JSON.stringify(body) : `'''${body}'''`;
+  return [
+    "import os",
+    "",
+    "import requests",
+    "",
+    `body = ${text}`,
+    "answer = requests.post(",
+    `    "${origin}/api/v1/tasks",`,
+    "    data=body.encode(),",
+    "    headers={",
+    `        "Authorization": "Bearer " + os.environ["TASKDIST_TOKEN"],`,
+    `        "Content-Type": "application/json",`,
+    "    },",
+    ")",
+    "answer.raise_for_status()",
+    "print(answer.json())",
+  ].join("\n");
+}
+
+/**
+ * Tasks like the one of the form, each with another payload.
+ * @param {string} body the JSON text of a task, without a payload of its own
+ * @param {string[]} payloads JSON texts
+ */
+export function manyOf(body, payloads) {
+  const head = body.slice(0, body.lastIndexOf(',"payload":'));
+  return `[${payloads.map((payload) => `${head},"payload":${payload}}`).join(",")}]`;
+}

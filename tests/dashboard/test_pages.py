@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from dispatcher import roles
+from dispatcher.models import Task
 from dispatcher.states import NodeIntent, NodeState, TaskState
 from tests.factories import make_engine, make_logs, make_node, make_queue, make_task, make_user
 
@@ -182,6 +183,32 @@ def test_a_node_shows_its_intent_and_reason(viewer: Client) -> None:
     assert "new kernel" in text
     assert "Say it back." in text
     assert "Offline" in body(viewer, "/nodes/")
+
+
+def test_without_scripts_the_form_is_sent_and_comes_back_with_what_is_wrong(operator: Client, viewer: Client) -> None:
+    form = re.search(r'name="key" value="(\w+)"', body(operator, "/submit/?type=render"))
+    assert form is not None
+    fields = {
+        "key": form[1],
+        "type": "render",
+        "payload": '{"id": 9007199254740993}',
+        "priority": "101",
+        "tags": "a, b",
+    }
+    answer = operator.post("/submit/", fields)
+    text = answer.content.decode()
+    assert (answer.status_code, Task.objects.count()) == (400, 0)
+    assert "priority: must be at most 100" in text
+    # What was typed is still there, and so is the key.
+    assert "9007199254740993" in text
+    assert form[1] in text
+    for _ in range(2):
+        answer = operator.post("/submit/", fields | {"priority": "5"})
+    task = Task.objects.get()
+    assert answer["Location"] == f"/tasks/{task.pk}/"
+    assert (task.payload, task.priority, task.tag_list) == ('{"id": 9007199254740993}', 5, ["a", "b"])
+    assert operator.post("/submit/", fields | {"payload": "{"}).status_code == 400
+    assert viewer.post("/submit/", fields).status_code == 403
 
 
 def test_a_clone_fills_the_form(operator: Client) -> None:

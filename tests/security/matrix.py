@@ -151,6 +151,7 @@ _PAGES = [
     Row("tasks/(?P<task_id>[0-9]{1,19})/log\\.txt", "GET", SIGNED_IN, "/tasks/{done}/log.txt?unmasked=true"),
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/?unmasked=true"),
     Row("submit/", "GET", SIGNED_IN, "/submit/?from={done}&unmasked=true"),
+    Row("submit/", "POST", OPERATOR, "/submit/", {"type": "echo"}, (302,)),
     Row("nodes/<str:name>/", "GET", SIGNED_IN, "/nodes/n-1/"),
     Row("types/<path:name>/", "GET", SIGNED_IN, "/types/echo/"),
     Row("queues/<str:name>/", "GET", SIGNED_IN, "/queues/default/"),

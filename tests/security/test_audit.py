@@ -66,7 +66,7 @@ TOLD: dict[tuple[str, str], tuple[str, str]] = {
     ("admin/dispatcher/credential/issue/node/", "POST"): ("credential.issued", "tdn_"),
 }
 #: Those that say on the task itself who it was: a row in the trail as well would be one for every task there is.
-TOLD_ON_THE_TASK = {("api/v1/tasks", "POST"), ("task", "POST")}
+TOLD_ON_THE_TASK = {("api/v1/tasks", "POST"), ("task", "POST"), ("submit/", "POST")}
 #: Kept in a cookie of who sends it: nothing here changes.
 IN_A_COOKIE = {("settings/", "POST")}
 #: Those that only count: a question too long for an address.
