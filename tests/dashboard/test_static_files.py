@@ -131,8 +131,8 @@ def test_pure_modules_in_node_where_there_is_one(tests: Path) -> None:
 
 # --- How much a browser has to load ---------------------------------------------------------------
 
-#: All pages together; what a tab loads is bounded below.
-MAX_KB_IN_ALL = 102
+#: All pages together, with the comments, which are a fifth of it; what a tab loads is bounded below.
+MAX_KB_IN_ALL = 125
 IMPORT = re.compile(r"""(?:^import|^export|^} from|\bimport\()[^;"']*["'](\.[^"']+)["']""", re.MULTILINE)
 #: No page loads more than this: the one with the charts is the largest.
 MAX_KB_OF_A_PAGE = 77

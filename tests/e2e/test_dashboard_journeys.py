@@ -46,7 +46,7 @@ def test_submitting_the_same_form_twice_makes_one_task(visit: Visit, api: Api) -
     page = visit.open("/submit/?type=demo.echo")
     page.get_by_text("Retries, limits, placement, tags").click()
     page.get_by_label("Tags").fill("twice")
-    page.get_by_label("Payload").fill("9007199254740993")
+    page.get_by_label("Payload", exact=True).fill("9007199254740993")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#submit-done")).to_be_visible()
     with page.expect_response("**/api/v1/tasks") as again:
@@ -60,7 +60,7 @@ def test_submitting_the_same_form_twice_makes_one_task(visit: Visit, api: Api) -
 
 def test_errors_stand_where_they_belong_and_nothing_is_submitted(visit: Visit) -> None:
     page = visit.open("/submit/?type=demo.echo")
-    page.get_by_label("Payload").fill("{")
+    page.get_by_label("Payload", exact=True).fill("{")
     page.get_by_role("button", name="Submit", exact=True).click()
     expect(page.locator("#s-payload-error")).to_contain_text("Not valid JSON")
     page.get_by_role("tab", name="JSON").click()

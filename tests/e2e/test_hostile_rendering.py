@@ -145,10 +145,10 @@ def test_a19_a_form_for_strangers_repeats_it_as_text(browser: Browser, site: Hos
     page.goto(f"{path}?{urlencode({'next': '/?' + hostile.LONG})}")
     page.locator("[name=username]").fill(hostile.LONG[:150])
     page.locator("[name=password]").fill(hostile.LONG)
-    page.locator("[type=submit]").click()
+    page.locator("[type=submit]").last.click()
     expect(page.locator("[role=alert], .errornote").first).to_be_visible()
     expect(page.locator("[name=username]")).to_have_value(hostile.LONG[:150])
-    expect(page.locator("[name=next]")).to_have_value("/?" + hostile.LONG)
+    expect(page.locator("main [name=next], #content [name=next]")).to_have_value("/?" + hostile.LONG)
     assert stranger.found_on(page) == []
     assert sticks_out(page) <= 0
     stranger.context.close()

@@ -288,7 +288,7 @@ function indents(area) {
 
 // --- Wiring ----------------------------------------------------------------------------------------
 
-const makeVisible = makeTabs(/** @type {HTMLElement} */ (form.querySelector('[role="tablist"]')), (panel) => {
+const { open: makeVisible } = makeTabs(/** @type {HTMLElement} */ (form.querySelector('[role="tablist"]')), (panel) => {
   mode = panel;
   if (panel === "mode-json" && !isJsonTouched) {
     payload.check();
