@@ -32,7 +32,7 @@ def test_fields_by_the_schema_say_what_is_wrong_and_make_a_payload(visit: Visit,
     page = visit.open("/submit/?type=demo.count_words")
     expect(page.get_by_label("text", exact=True)).to_have_value("a rose is a rose")
     page.get_by_role("tab", name="as Python").click()
-    expect(page.locator("#as-python")).to_contain_text('"text":"a rose is a rose"')
+    expect(page.locator("#as-python")).to_contain_text('"text": "a rose is a rose"')
 
 
 def test_many_rows_are_checked_by_line_and_submitted_together(visit: Visit, api: Api) -> None:
