@@ -9,7 +9,7 @@ from django.db import models
 
 from dispatcher import throttle
 from dispatcher.conf import conf
-from dispatcher.models import BulkJob, Change, EngineProcess, FeedCursor, IdempotencyKey, MinuteRollup
+from dispatcher.models import BulkJob, Change, EngineProcess, FeedCursor, IdempotencyKey, MinuteRollup, SpanRollup
 from dispatcher.models.by_time import first_id_since
 from dispatcher.rollups.folding import CURSOR
 
@@ -31,6 +31,7 @@ def prune_companions(*, now: datetime) -> bool:
             _delete(_feed_before(now - timedelta(days=settings.keep_feed_days)).filter(actor="")),
             _delete(_feed_before(now - timedelta(days=settings.keep_audit_days))),
             _delete(MinuteRollup.objects.filter(minute__lt=now - timedelta(days=settings.keep_rollup_days))),
+            _delete(SpanRollup.objects.filter(start__lt=now - timedelta(days=settings.keep_rollup_days))),
             _delete(IdempotencyKey.objects.filter(created_at__lt=now - timedelta(days=settings.keep_idempotency_days))),
             _delete(BulkJob.objects.filter(finished_at__lt=now - timedelta(days=settings.keep_audit_days))),
             throttle.prune(now=now, limit=BATCH) == BATCH,

@@ -157,9 +157,9 @@ def forget_what_is_cached() -> None:
     """Empty the caches of rows that never change in production: tests roll them back, and their ids come again."""
     from dispatcher import backlog, task_types, throttle
     from dispatcher.models import lanes
-    from dispatcher.queries import counts, failures, minutes, type_rows
+    from dispatcher.queries import counts, failures, front_page, minutes, type_rows
 
-    for cache in (backlog, lanes, counts, failures, minutes, task_types, throttle, type_rows):
+    for cache in (backlog, lanes, counts, failures, front_page, minutes, task_types, throttle, type_rows):
         cache.forget()
 
 

@@ -1,4 +1,4 @@
-"""Counts, and the change feed in pages."""
+"""Counts, figures over time, and the change feed in pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from dispatcher import queries
 from dispatcher.api.problems import FieldError, invalid
-from dispatcher.api.views import ApiView, answer, known_params, page_limit, whole_number
+from dispatcher.api.views import ApiView, answer, known_params, known_text, page_limit, whole_number
 from dispatcher.models import Change
 from dispatcher.redaction import redactor
 from dispatcher.scopes import Scope
@@ -31,6 +31,28 @@ class CountsView(ApiView):
         """Tasks per state."""
         known_params(request.query_params)
         return answer(queries.live_counts().totals())
+
+
+class SeriesView(ApiView):
+    """``/series``."""
+
+    reads = Scope.TASKS_READ
+
+    def get(self, request: Request) -> HttpResponse:
+        """Figures over time: what charts show, of everything, of one queue or of one type.
+
+        The last hour, another ``range``, or ``from`` and ``to``. Steps are the shortest that give 120 points at most.
+        """
+        params = known_params(request.query_params, "range", "from", "to", "queue", "type")
+        subject = queries.Subject(*(known_text(params, name) for name in ("queue", "type")))
+        if subject.queue and subject.type:
+            raise invalid([FieldError("cannot be given together with queue", "type")])
+        now = self.now
+        try:
+            span = queries.parse_range(params, now)
+        except queries.RangeError as error:
+            raise invalid([FieldError(error.message, error.name)]) from None
+        return answer(queries.time_series(span, now, subject))
 
 
 class ChangesView(ApiView):

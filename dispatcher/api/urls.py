@@ -43,6 +43,7 @@ routes = [
     path("types", types.TypesView.as_view(), name="types"),
     path("types/<path:name>", types.TypeView.as_view(), name="type"),
     path("counts", feed.CountsView.as_view(), name="counts"),
+    path("series", feed.SeriesView.as_view(), name="series"),
     path("changes", feed.ChangesView.as_view(), name="changes"),
     path("openapi.json", openapi.DocumentView.as_view(), name="openapi"),
 ]

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from dispatcher.api import json_guard
 from dispatcher.api.problems import FieldError, Problem, invalid
-from dispatcher.api.validation import explain, name_error
+from dispatcher.api.validation import explain, name_error, text_error
 from dispatcher.scopes import Scope
 
 T = TypeVar("T")
@@ -23,6 +23,9 @@ T = TypeVar("T")
 #: Rows in one page, and how many there are without ``limit``.
 MAX_LIMIT: Final = 500
 DEFAULT_LIMIT: Final = 100
+
+#: What a queue or a type may be called at most, in characters.
+MAX_NAME_CHARS: Final = 200
 
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _encode = msgspec.json.Encoder().encode
@@ -109,6 +112,14 @@ def flag(params: QueryDict, name: str) -> bool:
     if text not in ("true", "false"):
         raise invalid([FieldError("must be true or false", name)])
     return text == "true"
+
+
+def known_text(params: QueryDict, name: str) -> str:
+    """A parameter that names a queue or a type; "" without it."""
+    text = params.get(name, "")
+    if error := text_error(text) if len(text) <= MAX_NAME_CHARS else "is too long":
+        raise invalid([FieldError(error, name)])
+    return text
 
 
 def known_name(name: str) -> str:

@@ -6,7 +6,7 @@ Task rows change only through ``dispatcher.lifecycle``, node rows only through `
 from dispatcher.models.access import Credential, Throttle
 from dispatcher.models.attempt import Attempt, IdempotencyKey, LogChunk, TaskProgress, TaskTag
 from dispatcher.models.bulk import BulkJob, BulkSkip, BulkTally
-from dispatcher.models.feed import Change, FeedCursor, MinuteRollup, StateCount
+from dispatcher.models.feed import Change, FeedCursor, MinuteRollup, SpanRollup, StateCount
 from dispatcher.models.node import EngineProcess, Node, SchedulerMemory
 from dispatcher.models.node_minute import NodeMinute
 from dispatcher.models.queue import Lane, Queue
@@ -29,6 +29,7 @@ __all__ = [
     "NodeMinute",
     "Queue",
     "SchedulerMemory",
+    "SpanRollup",
     "StateCount",
     "Task",
     "TaskProgress",

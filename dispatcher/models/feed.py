@@ -98,7 +98,8 @@ class MinuteRollup(models.Model):
     queue = models.CharField(max_length=100)
     type = models.CharField(max_length=200)
     #: "created" for submitted tasks, "succeeded", or an AttemptOutcome; final failures are "dead", expiries "expired",
-    #: attempts that are followed by another "retried". Rows of "depth" have no type: ready tasks at the minute's end.
+    #: attempts that are followed by another "retried". Two have no type: "depth", ready tasks at the minute's end, and
+    #: "oldest", for how long the first of them has been waiting then, in milliseconds.
     outcome = models.CharField(max_length=20)
     count = models.BigIntegerField(default=0)
     wait_ms_sum = models.FloatField(default=0)
@@ -109,4 +110,30 @@ class MinuteRollup(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["minute", "queue", "type", "outcome"], name="minute_rollup_unique")
+        ]
+
+
+class SpanRollup(models.Model):
+    """Minutes summed up over longer spans, so that a chart of a week reads hundreds of rows and not millions.
+
+    Per span there are sums of everything (no queue, no type), of each queue (no type) and of each type (no queue).
+    "depth" and "oldest" of a queue are the highest of their minutes. The rest is as in ``MinuteRollup``.
+    """
+
+    #: How long the span is: one of ``dispatcher.rollups.spans.LEVELS``.
+    minutes = models.SmallIntegerField()
+    start = models.DateTimeField(db_index=True)
+    queue = models.CharField(max_length=100, blank=True)
+    type = models.CharField(max_length=200, blank=True)
+    outcome = models.CharField(max_length=20)
+    count = models.BigIntegerField(default=0)
+    wait_ms_sum = models.FloatField(default=0)
+    run_ms_sum = models.FloatField(default=0)
+    wait_histogram = models.TextField(default="[]")
+    run_histogram = models.TextField(default="[]")
+
+    class Meta:
+        constraints = [
+            # In this order: whoever asks names the level and the type (or none), and wants one stretch of time.
+            models.UniqueConstraint(fields=["minutes", "type", "start", "queue", "outcome"], name="span_rollup_unique")
         ]

@@ -17,12 +17,14 @@ from dispatcher.queries.node_pool import nodes_document
 from dispatcher.queries.node_rows import node_detail, nodes
 from dispatcher.queries.queue_detail import queue_detail
 from dispatcher.queries.queue_rows import queues, queues_document
+from dispatcher.queries.ranges import RangeError, TimeRange, parse_range
 from dispatcher.queries.task_detail import task_detail, task_document
 from dispatcher.queries.task_events import task_events
 from dispatcher.queries.task_logs import log_line, log_pages, log_tail, task_logs
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import MAX_LIMIT, task_page
 from dispatcher.queries.tasks_document import tasks_document
+from dispatcher.queries.time_series import Subject, time_series
 from dispatcher.queries.tokens import api_tokens
 from dispatcher.queries.type_rows import type_detail, types_document
 from dispatcher.queries.waiting import waiting
@@ -35,7 +37,10 @@ __all__ = [
     "LiveCounts",
     "NodeFilter",
     "NodeFilterError",
+    "RangeError",
+    "Subject",
     "TaskFilters",
+    "TimeRange",
     "api_tokens",
     "audit_page",
     "bulk_document",
@@ -53,6 +58,7 @@ __all__ = [
     "overview",
     "pool",
     "queue_detail",
+    "parse_range",
     "queues",
     "queues_document",
     "task_detail",
@@ -62,6 +68,7 @@ __all__ = [
     "task_page",
     "task_rows",
     "tasks_document",
+    "time_series",
     "type_detail",
     "types",
     "types_document",

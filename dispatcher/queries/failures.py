@@ -1,4 +1,4 @@
-"""Failed tasks of the last hour, grouped by cause."""
+"""Failed tasks of a stretch of time, grouped by cause."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dispatcher.models import Task
+from dispatcher.models.by_time import first_id_since
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.queries import errors
+from dispatcher.queries.counts import matching_lanes
+from dispatcher.queries.ranges import TimeRange
 from dispatcher.queries.shapes import FailureGroup
 from dispatcher.states import TaskState
 
 MAX_GROUPS = 10
 #: The newest failed tasks that are looked at.
 WINDOW = 200
+#: The same, where only those of one queue or type are wanted.
+WIDE_WINDOW = 2000
 _HOUR = timedelta(hours=1)
 
 #: Head and fingerprint of the error, by task and end.
@@ -32,14 +37,16 @@ class _Cache:
 _cache = _Cache({})
 
 
-def recent_failures(now: datetime) -> list[FailureGroup]:
-    """Groups of the same task type and the same error but for numbers, most frequent first. Two statements at most."""
-    newest = Task.objects.filter(state=TaskState.FAILED).order_by("-id").values_list("id", "finished_at", "lane_id")
-    recent = [
-        (pk, finished_at, lane_id)
-        for pk, finished_at, lane_id in newest[:WINDOW]
-        if finished_at is not None and finished_at > now - _HOUR
-    ]
+def recent_failures(
+    now: datetime, span: TimeRange | None = None, queue: str = "", kind: str = ""
+) -> list[FailureGroup]:
+    """Groups of the same task type and the same error but for numbers, most frequent first. A few small statements.
+
+    Of the last hour unless a ``span`` is given; out of the newest ``WINDOW`` failed tasks, of one queue or type out of
+    ``WIDE_WINDOW``.
+    """
+    start, end = (now - _HOUR, None) if span is None else (span.start, span.end)
+    recent = _failed(start, end if end is not None and end <= now else None, queue, kind)
     heads = _read_heads([(pk, finished_at) for pk, finished_at, _ in recent])
     lanes = lanes_by_id({lane_id for _, _, lane_id in recent})
     groups: dict[tuple[str, str], FailureGroup] = {}
@@ -54,6 +61,25 @@ def recent_failures(now: datetime) -> list[FailureGroup]:
             group["last_task"], group["last_at"] = str(pk), finished_at
     ranked = sorted(groups.values(), key=lambda group: (-group["count"], group["type"], group["error"]))
     return ranked[:MAX_GROUPS]
+
+
+def _failed(start: datetime, end: datetime | None, queue: str, kind: str) -> list[tuple[int, datetime, int]]:
+    """Id, end and lane of the failed tasks that are looked at."""
+    newest = Task.objects.filter(state=TaskState.FAILED).order_by("-id")
+    if end is not None:
+        # What was made after the end has not failed before it.
+        last = Task.objects.order_by("-id").values_list("id", flat=True).first() or 0
+        newest = newest.filter(id__lt=first_id_since(Task.objects.all(), "created_at", end, newest=last))
+    lanes = matching_lanes([queue] if queue else [], [kind] if kind else []) if queue or kind else None
+    rows = newest.values_list("id", "finished_at", "lane_id")[: WINDOW if lanes is None else WIDE_WINDOW]
+    return [
+        (pk, finished_at, lane_id)
+        for pk, finished_at, lane_id in rows
+        if finished_at is not None
+        and start < finished_at
+        and (end is None or finished_at < end)
+        and (lanes is None or lane_id in lanes)
+    ][:WINDOW]
 
 
 def forget() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,19 +15,23 @@ from django.db.models import Count, Sum
 from dispatcher.models import MinuteRollup
 from dispatcher.queries.shapes import SeriesPoint
 from dispatcher.rollups import histogram
-from dispatcher.rollups.aggregate import CANCELLED, CREATED, DEAD, DEPTH, EXPIRED, RETRIED, SUCCEEDED, TIMED
+from dispatcher.rollups.aggregate import CANCELLED, CREATED, DEAD, DEPTH, EXPIRED, OLDEST, RETRIED, SUCCEEDED, TIMED
 from dispatcher.rollups.histogram import Histogram
 
 MINUTE = timedelta(minutes=1)
 CHART_MINUTES = 60
+#: Queues whose depths a chart shows: the deepest.
+MAX_QUEUES = 8
 #: Minutes read anew at each call; what is older is read again only when something was folded into it.
 _FRESH_MINUTES = 2
+#: The histogram of nothing, as it is stored.
+_NOTHING = "[]"
 _ENDED = frozenset({SUCCEEDED, DEAD, CANCELLED, EXPIRED})
 
 
 @dataclass
 class Minute:
-    """What happened in one minute, of all types."""
+    """What happened in one minute, or in one longer step of a chart."""
 
     start: datetime
     words: Counter[str] = field(default_factory=Counter)
@@ -35,21 +40,24 @@ class Minute:
     ended: Counter[str] = field(default_factory=Counter)
     #: Ready tasks at the end of the minute, per queue.
     depth: dict[str, int] = field(default_factory=dict)
+    #: How long the first of them has been waiting then, per queue, in ms.
+    oldest: dict[str, int] = field(default_factory=dict)
     wait: Histogram = field(default_factory=histogram.empty)
     run: Histogram = field(default_factory=histogram.empty)
 
     def add(self, queue: str, word: str, count: int, wait: str, run: str) -> None:
         """Take in one stored row."""
-        if word == DEPTH:
+        if word in (DEPTH, OLDEST):
+            gauge = self.depth if word == DEPTH else self.oldest
             if count:
-                self.depth[queue] = count
+                gauge[queue] = max(gauge.get(queue, 0), count)
             return
         self.words[word] += count
         if word == CREATED:
             self.submitted[queue] += count
         elif word in _ENDED:
             self.ended[queue] += count
-        if word in TIMED:
+        if word in TIMED and (wait != _NOTHING or run != _NOTHING):
             histogram.add(self.wait, histogram.decode(wait))
             histogram.add(self.run, histogram.decode(run))
 
@@ -69,6 +77,7 @@ class Minute:
             run_p95=histogram.percentile(self.run, 0.95),
             run_p99=histogram.percentile(self.run, 0.99),
             depth=dict(sorted(self.depth.items())),
+            oldest=dict(sorted(self.oldest.items())),
         )
 
 
@@ -96,10 +105,51 @@ def forget() -> None:
     _old.clear()
 
 
-def series(minutes: Sequence[Minute], depth_now: Mapping[str, int]) -> list[SeriesPoint]:
-    """The points of the charts; for the last minute with the depths of this moment."""
-    now = {queue: depth for queue, depth in sorted(depth_now.items()) if depth > 0}
-    return [*(minute.point for minute in minutes[:-1]), minutes[-1].point | {"depth": now}]
+def deepest(minutes: Sequence[Minute], depth_now: Mapping[str, int]) -> list[str]:
+    """The queues in which tasks waited, those first that were deepest."""
+    highest = Counter({queue: depth for queue, depth in depth_now.items() if depth > 0})
+    for minute in minutes:
+        for queue, depth in minute.depth.items():
+            highest[queue] = max(highest[queue], depth)
+    return [queue for queue, _ in sorted(highest.items(), key=lambda found: (-found[1], found[0]))]
+
+
+def series(
+    minutes: Sequence[Minute],
+    depth_now: Mapping[str, int],
+    oldest_now: Mapping[str, int] | None = None,
+    *,
+    replaces: bool = True,
+) -> list[SeriesPoint]:
+    """The points of the charts, with the ``MAX_QUEUES`` deepest queues.
+
+    The last one has the depths of this moment: in place of its own, or, unless it ``replaces`` them, where these are
+    higher.
+    """
+    shown = set(deepest(minutes, depth_now)[:MAX_QUEUES])
+    points = [_with_queues(minute.point, shown) for minute in minutes]
+    last = points[-1]
+    depth = {} if replaces else last["depth"]
+    oldest = {} if replaces else last["oldest"]
+    return [
+        *points[:-1],
+        last | {"depth": _highest(depth, depth_now, shown), "oldest": _highest(oldest, oldest_now or {}, shown)},
+    ]
+
+
+def _with_queues(point: SeriesPoint, shown: AbstractSet[str]) -> SeriesPoint:
+    if point["depth"].keys() <= shown and point["oldest"].keys() <= shown:
+        return point
+    depth, oldest = (
+        {queue: value for queue, value in gauge.items() if queue in shown}
+        for gauge in (point["depth"], point["oldest"])
+    )
+    return point | {"depth": depth, "oldest": oldest}
+
+
+def _highest(before: Mapping[str, int], now: Mapping[str, int], shown: AbstractSet[str]) -> dict[str, int]:
+    found = {queue: max(before.get(queue, 0), now.get(queue, 0)) for queue in sorted(before.keys() | now.keys())}
+    return {queue: value for queue, value in found.items() if value > 0 and queue in shown}
 
 
 def per_minute(minutes: Sequence[Minute], now: datetime, count: Callable[[Minute], int]) -> float:

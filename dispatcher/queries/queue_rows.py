@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from django.db import connection
-
-from dispatcher.models import Queue, Task
-from dispatcher.models.lanes import lanes_by_id
+from dispatcher.models import Queue
+from dispatcher.models.longest_waits import waiting_since
 from dispatcher.queries.counts import LiveCounts, live_counts
 from dispatcher.queries.minutes import Minute, last_minutes, per_minute
 from dispatcher.queries.shapes import OldestWait, Pause, QueueRow, QueuesDocument
 from dispatcher.states import TaskState
 
 HISTORY_MINUTES = 30
-#: Lanes whose longest wait is looked for, fullest first.
-MAX_LANES = 200
-
-#: Per lane, one priority after the other, each found by one step into the index of ready tasks; of each priority its
-#: first task, which is the one that waits longest but for retries.
-_HEADS = """
-    WITH RECURSIVE level(lane_id, priority) AS (
-        SELECT l.id, (SELECT t.priority FROM dispatcher_task t WHERE t.lane_id = l.id AND t.state = 1
-                      ORDER BY t.priority DESC LIMIT 1)
-        FROM dispatcher_lane l WHERE l.id IN ({lanes})
-        UNION ALL
-        SELECT v.lane_id, (SELECT t.priority FROM dispatcher_task t
-                           WHERE t.lane_id = v.lane_id AND t.state = 1 AND t.priority < v.priority
-                           ORDER BY t.priority DESC LIMIT 1)
-        FROM level v WHERE v.priority IS NOT NULL
-    )
-    SELECT v.lane_id, (SELECT t.id FROM dispatcher_task t
-                       WHERE t.lane_id = v.lane_id AND t.state = 1 AND t.priority = v.priority ORDER BY t.id LIMIT 1)
-    FROM level v WHERE v.priority IS NOT NULL
-"""
 
 
 def queues(now: datetime, counts: LiveCounts | None = None, minutes: Sequence[Minute] | None = None) -> list[QueueRow]:
@@ -72,16 +50,7 @@ def queues_document(now: datetime, counts: LiveCounts | None = None) -> QueuesDo
 
 def oldest_waits(counts: LiveCounts) -> dict[str, datetime]:
     """Queue → since when its longest-waiting ready task waits. Looks at the head of each priority of each lane."""
-    heads = _heads(counts.lanes_with(TaskState.QUEUED)[:MAX_LANES])
-    since = dict(Task.objects.filter(id__in=[pk for _, pk in heads]).values_list("id", "queued_at")) if heads else {}
-    lanes = lanes_by_id({lane_id for lane_id, _ in heads})
-    found: dict[str, datetime] = {}
-    for lane_id, pk in heads:
-        queued_at = since.get(pk)
-        if queued_at is not None:
-            queue = lanes[lane_id].queue
-            found[queue] = min(found.get(queue, queued_at), queued_at)
-    return found
+    return waiting_since(counts.lanes_with(TaskState.QUEUED))
 
 
 def oldest_of(rows: Sequence[QueueRow]) -> OldestWait | None:
@@ -99,14 +68,6 @@ def _submitted(minute: Minute, queue: str) -> int:
 
 def _ended(minute: Minute, queue: str) -> int:
     return minute.ended[queue]
-
-
-def _heads(lane_ids: Collection[int]) -> list[tuple[int, int]]:
-    if not lane_ids:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(_HEADS.format(lanes=", ".join(str(int(pk)) for pk in lane_ids)))
-        return [(lane_id, pk) for lane_id, pk in cursor.fetchall() if pk is not None]
 
 
 def _pause(queue: Queue) -> Pause | None:

@@ -21,6 +21,10 @@ CREATED, SUCCEEDED, DEAD, CANCELLED, EXPIRED = "created", "succeeded", "dead", "
 RETRIED = "retried"
 #: A gauge: ready tasks of a queue at the end of the minute.
 DEPTH = "depth"
+#: A gauge: how long the longest-waiting ready task of a queue has waited at the end of the minute, in milliseconds.
+OLDEST = "oldest"
+#: What is set and not added up; of several the highest counts.
+GAUGES = frozenset({DEPTH, OLDEST})
 
 FAILURES = frozenset(
     word.value

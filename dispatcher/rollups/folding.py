@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -18,8 +19,10 @@ from dispatcher import events
 from dispatcher.models import Change, FeedCursor, MinuteRollup, NodeMinute, StateCount
 from dispatcher.models.feed_reader import ChangeRow, FeedReader
 from dispatcher.models.lanes import lanes_by_id
-from dispatcher.rollups import histogram
-from dispatcher.rollups.aggregate import DEPTH, KINDS, Aggregate, Tally
+from dispatcher.models.longest_waits import waiting_since
+from dispatcher.rollups import histogram, spans
+from dispatcher.rollups.aggregate import DEPTH, KINDS, OLDEST, Aggregate, Tally
+from dispatcher.rollups.spans import Key
 from dispatcher.states import TaskState
 
 #: The cursor of the counters.
@@ -32,9 +35,6 @@ MINUTE = timedelta(minutes=1)
 _MOST_MISSED_MINUTES = 60
 _KEEP_NODE_MINUTES = timedelta(hours=3)
 _QUEUED = TaskState.QUEUED.value
-
-#: minute, queue, type, outcome
-_Key = tuple[datetime, str, str, str]
 
 
 class RollupResult(NamedTuple):
@@ -59,21 +59,24 @@ def fold(now: datetime, limit: int = 500) -> RollupResult:
         caught_up = len(rows) < limit
         depths = _Depths.read(total)
         _store_states(depths.counts, total)
-        _store_minutes(total, depths.rows(now if caught_up else rows[-1].at))
+        until = now if caught_up else rows[-1].at
+        added = _store_minutes(total, depths.rows(until, are_current=caught_up))
+        is_behind = spans.follow(added, until)
         _store_nodes(total.nodes)
         if (reader.position, reader.holes) != (cursor.position, {int(k): v for k, v in cursor.holes.items()}):
             cursor.position, cursor.holes = reader.position, {str(k): v for k, v in reader.holes.items()}
             cursor.save(update_fields=["position", "holes"])
-    return RollupResult(len(rows), more=not caught_up)
+    return RollupResult(len(rows), more=not caught_up or is_behind)
 
 
 def _has_news(now: datetime) -> bool:
-    """Whether the feed goes on, or a new minute needs its depths."""
-    cursors = {cursor.name: cursor for cursor in FeedCursor.objects.filter(name__in=(CURSOR, DEPTH_CURSOR))}
-    if len(cursors) < len((CURSOR, DEPTH_CURSOR)) or cursors[DEPTH_CURSOR].position < _minute_number(now):
+    """Whether the feed goes on, a new minute needs its depths, or a span is over."""
+    names = (CURSOR, DEPTH_CURSOR, *spans.CURSORS.values())
+    cursors = {cursor.name: cursor for cursor in FeedCursor.objects.filter(name__in=names)}
+    if not {CURSOR, DEPTH_CURSOR} <= cursors.keys() or cursors[DEPTH_CURSOR].position < _minute_number(now):
         return True
     cursor = cursors[CURSOR]
-    return bool(cursor.holes) or Change.objects.filter(id__gt=cursor.position).exists()
+    return bool(cursor.holes) or Change.objects.filter(id__gt=cursor.position).exists() or spans.is_behind(now, cursors)
 
 
 def _locked(name: str) -> FeedCursor:
@@ -105,27 +108,39 @@ class _Depths:
         rows = StateCount.objects.filter(Q(lane_id__in=touched) | Q(state=_QUEUED, count__gt=0))
         return cls({(row.lane_id, row.state): row.count for row in rows}, total)
 
-    def rows(self, until: datetime) -> dict[tuple[datetime, str], int]:
-        """(minute, queue) → depth, for the minute of ``until`` and for those before it that have none yet."""
+    def rows(self, until: datetime, *, are_current: bool) -> dict[Key, int]:
+        """The gauges for the minute of ``until`` and for those before it that have none yet.
+
+        How long tasks have waited is only known of now: ``are_current`` False leaves it out.
+        """
         cursor = _locked(DEPTH_CURSOR)
         last, number = cursor.position, _minute_number(until)
         if number < last:
             # A clock was set back: the later minute stays as it is.
             return {}
         found = {
-            (_minute(missed), queue): depth
+            (_minute(missed), queue, "", DEPTH): depth
             for missed in range(max(last + 1, number - _MOST_MISSED_MINUTES), number)
             for queue, depth in self._before.items()
             if depth
         }
         # Within a minute only what moved, also to nothing: the rest is written as it is.
         for queue in self._moved if number == last else self._before.keys() | self._moved.keys():
-            found[_minute(number), queue] = self._before[queue] + self._moved[queue]
+            found[_minute(number), queue, "", DEPTH] = self._before[queue] + self._moved[queue]
         if number > last:
+            if are_current:
+                # Of the minute that is just over.
+                found |= {(_minute(number - 1), queue, "", OLDEST): age for queue, age in self._ages(until).items()}
             cursor.position = number
             cursor.save(update_fields=["position"])
             NodeMinute.objects.filter(minute__lt=until - _KEEP_NODE_MINUTES).delete()
         return found
+
+    def _ages(self, now: datetime) -> dict[str, int]:
+        """How long the longest-waiting ready task of each queue has waited, in milliseconds."""
+        waiting = [(count, lane) for (lane, state), count in self.counts.items() if state == _QUEUED and count > 0]
+        since = waiting_since([lane for _, lane in sorted(waiting, reverse=True)])
+        return {queue: max(0, round((now - start) / timedelta(milliseconds=1))) for queue, start in since.items()}
 
 
 def _per_queue(by_lane: Mapping[int, int]) -> Counter[str]:
@@ -150,26 +165,28 @@ def _store_states(counts: Mapping[tuple[int, int], int], total: Aggregate) -> No
     )
 
 
-def _store_minutes(total: Aggregate, depths: Mapping[tuple[datetime, str], int]) -> None:
-    """Add the tallies to the stored rows and set the depths."""
+def _store_minutes(total: Aggregate, gauges: Mapping[Key, int]) -> dict[Key, Tally]:
+    """Add the tallies to the stored rows and set the gauges; what was added and set."""
     lanes = lanes_by_id({lane_id for _, lane_id, _ in total.minutes})
-    tallies: defaultdict[_Key, Tally] = defaultdict(Tally)
+    tallies: defaultdict[Key, Tally] = defaultdict(Tally)
     for (minute, lane_id, word), tally in total.minutes.items():
         lane = lanes[lane_id]
         tallies[minute, lane.queue, lane.type, word].add(tally)
+    added = {key: replace(tally, wait=[*tally.wait], run=[*tally.run]) for key, tally in tallies.items()}
     found = MinuteRollup.objects.filter(minute__in={minute for minute, _, _ in total.minutes}) if tallies else ()
     for row in found:
         key = (row.minute, row.queue, row.type, row.outcome)
         if key in tallies:
             tallies[key].add(_tally_of(row))
-    for (minute, queue), depth in depths.items():
-        tallies[minute, queue, "", DEPTH].count = depth
+    for key, value in gauges.items():
+        tallies[key] = added[key] = Tally(value)
     MinuteRollup.objects.bulk_create(
         (_minute_row(key, tallies[key]) for key in sorted(tallies)),
         update_conflicts=True,
         unique_fields=["minute", "queue", "type", "outcome"],
         update_fields=["count", "wait_ms_sum", "run_ms_sum", "wait_histogram", "run_histogram"],
     )
+    return added
 
 
 def _tally_of(row: MinuteRollup) -> Tally:
@@ -177,7 +194,7 @@ def _tally_of(row: MinuteRollup) -> Tally:
     return Tally(row.count, row.wait_ms_sum, row.run_ms_sum, wait, run)
 
 
-def _minute_row(key: _Key, tally: Tally) -> MinuteRollup:
+def _minute_row(key: Key, tally: Tally) -> MinuteRollup:
     minute, queue, task_type, outcome = key
     return MinuteRollup(
         minute=minute,

@@ -166,7 +166,7 @@ export interface ErrorDetail {
   traceback: string;
 }
 
-/** Failed tasks of the last hour with the same task type and error, out of the newest 200 failed tasks. */
+/** Failed tasks with the same task type and error, out of the newest 200 failed tasks. */
 export interface FailureGroup {
   type: string;
   error: string;
@@ -371,7 +371,10 @@ export interface Overview {
   slots_busy: number;
   slots_total: number;
   counts: Counts;
-  failed_last_hour: number;
+  /** Tasks that failed for good in the last hour, and in the hour before. */
+  failed: number;
+  failed_before: number | null;
+  stuck: Stuck;
   oldest_wait: OldestWait | null;
   /** Tasks brought to an end, per second, over the last minute. */
   finished_per_second: number;
@@ -380,7 +383,6 @@ export interface Overview {
   /** The last 60 minutes, oldest first; the last one is not over. */
   series: SeriesPoint[];
   nodes: NodeRow[];
-  queues: QueueRow[];
   /** At most 10, most frequent first. */
   failures: FailureGroup[];
 }
@@ -454,8 +456,29 @@ export interface QueuesDocument {
   queues: QueueRow[];
 }
 
-/** One minute of the charts. Percentiles are milliseconds, None without data. */
+/** The charts of a stretch of time. */
+export interface Series {
+  /** 15m, 1h, 6h, 24h or 7d: it moves with the clock; "" for one that stays. */
+  range: string;
+  start: Time;
+  /** Where its last step ends; in the future if that is not over. */
+  end: Time;
+  step_seconds: number;
+  /** Oldest first, one per step, without gaps. */
+  points: SeriesPoint[];
+  /** The queues in the points, deepest first, and how many are left out. */
+  queues: string[];
+  queues_omitted: number;
+  /** Tasks that failed for good; in the range of the same length before it (None: not kept for so long). */
+  failed: number;
+  failed_before: number | null;
+  /** At most 10, most frequent first. */
+  failures: FailureGroup[];
+}
+
+/** One step of the charts: a minute unless the range is long. Percentiles are milliseconds, None without data. */
 export interface SeriesPoint {
+  /** When it begins. */
   minute: Time;
   succeeded: number;
   /** Ended for good in failure. */
@@ -470,8 +493,20 @@ export interface SeriesPoint {
   run_p50: number | null;
   run_p95: number | null;
   run_p99: number | null;
-  /** Ready tasks at the end of the minute, for the queues that had any. */
+  /** Ready tasks at the end of the minute, for the queues that had any; at most 8 queues. In longer steps the most. */
   depth: Record<string, number>;
+  /** For how long the first of them has waited then, in milliseconds, likewise. */
+  oldest: Record<string, number>;
+}
+
+/** Tasks on nodes that do not get on. Each is counted once. */
+export interface Stuck {
+  /** Their node has not been heard from for too long: its lease is running out, or has run out. */
+  on_silent_nodes: number;
+  /** The one node that is silent so; None if there are none, or several. */
+  node: string | null;
+  /** Longer on a node than their attempt may take; at most 1,000. */
+  overdue: number;
 }
 
 /** Everything about one task but its log lines. */

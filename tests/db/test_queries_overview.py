@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from dispatcher import events
 from dispatcher.models import MinuteRollup, Task
-from dispatcher.queries import live_counts, overview
+from dispatcher.queries import live_counts, overview, queues
 from dispatcher.queries.minutes import last_minutes, per_minute
 from dispatcher.rollups import fold
 from dispatcher.states import BreakerState, NodeIntent, NodeState, TaskState
@@ -43,8 +43,8 @@ def test_an_empty_installation_has_an_overview() -> None:
     assert found["oldest_wait"] is None
     assert len(found["series"]) == 60
     assert found["series"][-1]["minute"] == MINUTE
-    assert (found["nodes"], found["queues"], found["failures"]) == ([], [], [])
-    assert (found["engines_online"], found["finished_per_second"], found["failed_last_hour"]) == (0, 0.0, 0)
+    assert (found["nodes"], found["failures"], found["stuck"]["overdue"]) == ([], [], 0)
+    assert (found["engines_online"], found["finished_per_second"], found["failed"]) == (0, 0.0, 0)
 
 
 @pytest.mark.parametrize("folded", [True, False])
@@ -84,7 +84,7 @@ def test_the_longest_wait_is_found_whatever_its_priority() -> None:
     make_task(queue="cpu", state=TaskState.SUCCEEDED, queued_at=NOW - timedelta(hours=1))
     found = overview(NOW)
     assert found["oldest_wait"] == {"queue": "gpu", "since": NOW - timedelta(minutes=14)}
-    assert {row["name"]: row["oldest_since"] for row in found["queues"]} == {
+    assert {row["name"]: row["oldest_since"] for row in queues(NOW)} == {
         "gpu": NOW - timedelta(minutes=14),
         "cpu": NOW - timedelta(minutes=3),
     }
@@ -101,8 +101,8 @@ def test_the_series_shows_each_minute_by_what_came_of_tasks() -> None:
     assert point["minute"] == MINUTE - timedelta(minutes=3)
     assert (point["succeeded"], point["failed"], point["other"], point["retried"]) == (2, 1, 2, 1)
     assert (point["wait_p50"], point["run_p50"]) == (6.0, 24.0)
-    assert overview(NOW)["failed_last_hour"] == 1
-    assert overview(NOW + timedelta(hours=2))["failed_last_hour"] == 0
+    assert overview(NOW)["failed"] == 1
+    assert overview(NOW + timedelta(hours=2))["failed"] == 0
 
 
 def test_a_minute_folded_late_is_read_again() -> None:
@@ -127,7 +127,7 @@ def test_rates_are_of_the_last_sixty_seconds() -> None:
     assert per_minute(minutes, NOW, lambda minute: minute.ended["gpu"]) == 10 + 60 * 0.5
     assert overview(NOW)["finished_per_second"] == round(40 / 60, 1)
     make_queue("gpu")
-    assert overview(NOW)["queues"][0]["out_per_minute"] == 40.0
+    assert queues(NOW)[0]["out_per_minute"] == 40.0
 
 
 def test_nodes_show_load_by_our_own_accounting() -> None:
@@ -163,7 +163,7 @@ def test_queues_show_depth_pause_and_history() -> None:
     make_task(queue="gpu", state=TaskState.SCHEDULED)
     make_task(queue="gpu", state=TaskState.RUNNING)
     fold(NOW)
-    row = overview(NOW)["queues"][0]
+    row = queues(NOW)[0]
     assert (row["name"], row["policy"], row["depth"], row["scheduled"], row["active"]) == ("gpu", "spread", 1, 1, 1)
     assert row["paused"] == {"by": "bob", "reason": "move", "since": NOW}
     assert row["depth_history"] == [0] * 29 + [1]

@@ -108,6 +108,7 @@ _API: dict[str, list[tuple[str, Least, dict[str, Any] | None, int]]] = {
     "types": [("GET", TASKS_READ, None, 200)],
     "types/<path:name>": [("GET", TASKS_READ, None, 200)],
     "counts": [("GET", TASKS_READ, None, 200)],
+    "series": [("GET", TASKS_READ, None, 200)],
     "changes": [("GET", TASKS_READ, None, 200)],
     "openapi.json": [("GET", TASKS_READ, None, 200)],
 }

@@ -11,6 +11,7 @@ from dispatcher.api.task_input import MAX_KEY_CHARS
 from dispatcher.api.validation import NAME, TASK_ID
 from dispatcher.api.views import DEFAULT_LIMIT, MAX_LIMIT
 from dispatcher.queries.task_events import MAX_EVENTS
+from dispatcher.queries.ranges import DEFAULT, RANGES
 from dispatcher.search import MAX_CHARS
 from dispatcher.states import TaskState
 
@@ -89,6 +90,14 @@ CHANGES: Final = (
     ),
     LIMIT,
     query("audited", "only what someone did", _WISH),
+)
+
+SERIES: Final = (
+    query("range", "the last so long", {"type": "string", "enum": [*RANGES], "default": DEFAULT}),
+    query("from", "in place of `range`: where it begins, between the years 1971 and 2199", _TIME),
+    query("to", "where it ends; without it, and at most: now", _TIME),
+    query("queue", "only of this queue", _TEXT),
+    query("type", "only of this type; not together with `queue`", _TEXT),
 )
 
 IDEMPOTENCY_KEY: Final[Parameter] = {

@@ -82,8 +82,9 @@ class OldestWait(TypedDict):
 
 
 class SeriesPoint(TypedDict):
-    """One minute of the charts. Percentiles are milliseconds, None without data."""
+    """One step of the charts: a minute unless the range is long. Percentiles are milliseconds, None without data."""
 
+    #: When it begins.
     minute: datetime
     succeeded: int
     #: Ended for good in failure.
@@ -98,18 +99,52 @@ class SeriesPoint(TypedDict):
     run_p50: float | None
     run_p95: float | None
     run_p99: float | None
-    #: Ready tasks at the end of the minute, for the queues that had any.
+    #: Ready tasks at the end of the minute, for the queues that had any; at most 8 queues. In longer steps the most.
     depth: dict[str, int]
+    #: For how long the first of them has waited then, in milliseconds, likewise.
+    oldest: dict[str, int]
 
 
 class FailureGroup(TypedDict):
-    """Failed tasks of the last hour with the same task type and error, out of the newest 200 failed tasks."""
+    """Failed tasks with the same task type and error, out of the newest 200 failed tasks."""
 
     type: str
     error: str
     count: int
     last_task: str
     last_at: datetime
+
+
+class Series(TypedDict):
+    """The charts of a stretch of time."""
+
+    #: 15m, 1h, 6h, 24h or 7d: it moves with the clock; "" for one that stays.
+    range: str
+    start: datetime
+    #: Where its last step ends; in the future if that is not over.
+    end: datetime
+    step_seconds: int
+    #: Oldest first, one per step, without gaps.
+    points: list[SeriesPoint]
+    #: The queues in the points, deepest first, and how many are left out.
+    queues: list[str]
+    queues_omitted: int
+    #: Tasks that failed for good; in the range of the same length before it (None: not kept for so long).
+    failed: int
+    failed_before: int | None
+    #: At most 10, most frequent first.
+    failures: list[FailureGroup]
+
+
+class Stuck(TypedDict):
+    """Tasks on nodes that do not get on. Each is counted once."""
+
+    #: Their node has not been heard from for too long: its lease is running out, or has run out.
+    on_silent_nodes: int
+    #: The one node that is silent so; None if there are none, or several.
+    node: str | None
+    #: Longer on a node than their attempt may take; at most 1,000.
+    overdue: int
 
 
 class Pool(TypedDict):
@@ -125,7 +160,10 @@ class Overview(Pool):
     """The document of the live topic ``overview``."""
 
     counts: Counts
-    failed_last_hour: int
+    #: Tasks that failed for good in the last hour, and in the hour before.
+    failed: int
+    failed_before: int | None
+    stuck: Stuck
     oldest_wait: OldestWait | None
     #: Tasks brought to an end, per second, over the last minute.
     finished_per_second: float
@@ -134,7 +172,6 @@ class Overview(Pool):
     #: The last 60 minutes, oldest first; the last one is not over.
     series: list[SeriesPoint]
     nodes: list[NodeRow]
-    queues: list[QueueRow]
     #: At most 10, most frequent first.
     failures: list[FailureGroup]
 
