@@ -16,6 +16,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from dispatcher.dashboard.zones import zone_of
+from dispatcher.queries.ranges import RANGES
 
 COOKIE: Final = "taskdist_view"
 #: A year, in seconds: as long as browsers keep one that is renewed now and then.
@@ -28,6 +29,7 @@ CHOICES: Final = {
     "keys": ("off",),
     "announce": ("failures", "off"),
     "pace": ("1", "5"),
+    "range": tuple(RANGES),
 }
 _ZONES: Final = ("zone", "local")
 
@@ -46,6 +48,8 @@ class Preferences:
     announce: str = ""
     #: Seconds between two changes of figures and rows on the screen; "": as they come, four times a second at most.
     pace: str = ""
+    #: The stretch of time that charts show, the last that was chosen; "": an hour.
+    range: str = ""
     #: The time zone that was chosen, an IANA name; "": the browser's.
     zone: str = ""
     #: The browser's own zone, as a script last saw it: the first paint needs it before any script runs.

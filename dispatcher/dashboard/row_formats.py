@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, due, duration, elapsed, icon, moment, word
 from dispatcher.dashboard.node_formats import NODE_FORMATS
+from dispatcher.dashboard.overview_formats import OVERVIEW_FORMATS
 
 #: Slots are drawn as cells of this width (px); beyond so many, the cells stand for shares of the slots.
 CELL_PX, MAX_CELLS = 14, 32
@@ -282,7 +283,7 @@ def event_words(row: Any, now: datetime) -> str:
     return text % facts if text else word(kind, now)
 
 
-FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | NODE_FORMATS | {
+FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | NODE_FORMATS | OVERVIEW_FORMATS | {
     function.__name__: function
     for function in (
         task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, slots_box, busy_width,

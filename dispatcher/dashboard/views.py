@@ -18,6 +18,7 @@ from dispatcher import queries, roles
 from dispatcher.api.problems import Problem
 from dispatcher.backlog import BacklogFull
 from dispatcher.dashboard import task_list, task_page
+from dispatcher.dashboard.overview_page import overview_context
 from dispatcher.dashboard.sight import asked_sight
 from dispatcher.dashboard.submit_form import defaults, initial_of, new_key, submit_fields
 from dispatcher.models.task import parse_task_id
@@ -45,9 +46,7 @@ def missing(request: HttpRequest, page: str, title: str, text: str, back: tuple[
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Is it healthy, what is stuck, and why."""
-    document = queries.overview(timezone.now())
-    is_first_run = not (any(document["counts"].values()) and document["nodes_total"])
-    return page_of(request, "overview", "overview", document=document, is_first_run=is_first_run)
+    return page_of(request, "overview", "overview", **overview_context(request, timezone.now()))
 
 
 @login_required

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dispatcher.models import Task
+from dispatcher.models import Lane, Task
 from dispatcher.models.by_time import first_id_since
 from dispatcher.models.lanes import lanes_by_id
 from dispatcher.queries import errors
-from dispatcher.queries.counts import matching_lanes
 from dispatcher.queries.ranges import TimeRange
 from dispatcher.queries.shapes import FailureGroup
 from dispatcher.states import TaskState
@@ -70,7 +69,8 @@ def _failed(start: datetime, end: datetime | None, queue: str, kind: str) -> lis
         # What was made after the end has not failed before it.
         last = Task.objects.order_by("-id").values_list("id", flat=True).first() or 0
         newest = newest.filter(id__lt=first_id_since(Task.objects.all(), "created_at", end, newest=last))
-    lanes = matching_lanes([queue] if queue else [], [kind] if kind else []) if queue or kind else None
+    wanted = {name: value for name, value in (("queue", queue), ("type", kind)) if value}
+    lanes = set(Lane.objects.filter(**wanted).values_list("id", flat=True)) if wanted else None
     rows = newest.values_list("id", "finished_at", "lane_id")[: WINDOW if lanes is None else WIDE_WINDOW]
     return [
         (pk, finished_at, lane_id)

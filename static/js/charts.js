@@ -1,11 +1,13 @@
 // @ts-check
-// Time charts of the last hour: lines or stacked bars by uPlot, a legend that shows the values under the pointer (of
-// the same minute in all charts), and the same figures as a table.
+// Time charts: lines or stacked bars by uPlot, a legend with the values under the pointer (of the same time in all
+// charts), and the same figures as a table. Dragging, or keys, zoom where the page says what that means.
+//
+// A page makes a Chart of each figure of parts/chart.html and calls show(points) with the points of its document; each
+// has the time at which it begins (`minute`). A page that fetches also calls wait() and fail().
 
 import vendored from "../vendor/uplot-1.6.32/uPlot.min.js";
-import { serverNow } from "./clock.js";
+import { apart, betweenMarks, marksWithin, perStep, STEPS, stepName, timeMarks } from "./chart_axis.js";
 import { make, makeSvg } from "./dom.js";
-import { format } from "./row_format.js";
 import { t } from "./strings.js";
 import { zoneLabel, zoneName } from "./zone.js";
 
@@ -14,7 +16,7 @@ import { zoneLabel, zoneName } from "./zone.js";
  * @property {string} name
  * @property {string} colour name of a custom property
  * @property {number[]} [dash]
- * @property {(number | null)[]} values one per minute
+ * @property {(number | null)[]} values one per point
  *
  * @typedef {object} Spec
  * @property {"lines" | "bars"} kind bars are stacked in the order of the series, from the ground
@@ -23,19 +25,24 @@ import { zoneLabel, zoneName } from "./zone.js";
  * @property {boolean} [isLogarithmic]
  * @property {string} [empty] what to say when there is nothing to draw
  * @property {(points: any[]) => Series[]} series
+ * @property {(from: number, to: number) => void} [zoom] show this stretch of time, in ms since 1970; in ms
+ * @property {() => void} [back] undo the last zoom
  */
 
 /** The vendored file carries no types. @type {any} */
 const uPlot = vendored;
 const HEIGHT_PX = 176;
-/** Steps of the axis of numbers of tasks: whole ones. */
-const STEPS = Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
-/** Marks of the axis of durations, in ms: decades as far as the second, then what people count in. */
-const MARKS = [0.1, 1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 36_000_000, 360_000_000];
-const sync = uPlot.sync("minutes");
+/** A drag shorter than this is a click. */
+const LEAST_DRAG_PX = 6;
+const LABEL_PX = 13;
+const sync = uPlot.sync("time");
+const forced = matchMedia("(forced-colors: active)");
+/** Where the system chooses the colours, series differ by dashes, and bars by these. @type {Record<string, string>} */
+const FORCED = { "--grid": "GrayText", "--fill-failed": "Highlight", "--fill-other": "GrayText" };
 
 /** A colour as the canvas needs it. @param {string} property */
 function colour(property) {
+  if (forced.matches) return FORCED[property] ?? "CanvasText";
   const probe = make("span");
   probe.style.color = `var(${property})`;
   document.body.append(probe);
@@ -43,9 +50,6 @@ function colour(property) {
   probe.remove();
   return value;
 }
-
-/** @param {number} seconds */
-const clock = (seconds) => format("log_time", seconds * 1000, 0).slice(0, 5);
 
 /** @param {Series[]} series Sums from the ground up, so that bars drawn one over the other look stacked. */
 function stacked(series) {
@@ -62,11 +66,14 @@ export class Chart {
   /** @type {any} */
   #plot = null;
   #shape = "";
-  /** @type {any[]} */
-  #points = [];
+  /** When each point begins, in seconds since 1970. @type {number[]} */
+  #starts = [];
+  #step = 60;
   /** @type {Series[]} */
   #series = [];
   #isTable = false;
+  /** @type {(() => void) | null} */
+  #again = null;
 
   /**
    * @param {HTMLElement} figure made by parts/chart.html
@@ -78,25 +85,31 @@ export class Chart {
     this.#plotBox = this.#part(".chart-plot");
     this.#legend = this.#part(".chart-legend");
     this.#part(".chart-toggle").addEventListener("click", () => this.#toggle());
+    this.#part(".chart-empty button").addEventListener("click", () => this.#again?.());
+    this.#plotBox.addEventListener("keydown", (event) => this.#key(event));
+    this.#plotBox.addEventListener("blur", () => this.#plot?.setCursor({ left: -10, top: -10 }));
     new ResizeObserver(() => this.#resize()).observe(this.#plotBox);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#remake());
+    for (const query of [matchMedia("(prefers-color-scheme: dark)"), forced]) {
+      query.addEventListener("change", () => this.#remake());
+    }
     addEventListener("taskdist-theme", () => this.#remake());
   }
 
   /**
-   * Show the minutes `points`.
+   * Show these points.
    * @param {any[]} points
    */
   show(points) {
-    this.#points = points;
+    this.#starts = points.map((point) => Date.parse(point.minute) / 1000);
+    if (points.length > 1) this.#step = this.#starts[1] - this.#starts[0];
     this.#series = this.#spec.series(points);
     const isEmpty = !this.#series.some(({ values }) => values.some(Boolean));
-    const empty = this.#part(".chart-empty");
-    empty.textContent = this.#spec.empty ?? t("chart.no_data");
-    empty.hidden = !isEmpty;
+    this.#say(isEmpty ? (this.#spec.empty ?? t("chart.no_data")) : "");
     this.#plotBox.toggleAttribute("data-empty", isEmpty);
+    const note = this.#figure.querySelector(".chart-step");
+    if (note) note.textContent = perStep(this.#step);
     if (this.#isTable) this.#showTable();
-    const shape = this.#series.map(({ name }) => name).join("\n");
+    const shape = [this.#step, ...this.#series.map(({ name }) => name)].join("\n");
     if (this.#plot && shape === this.#shape) {
       this.#plot.setData(this.#data());
     } else {
@@ -105,14 +118,39 @@ export class Chart {
     }
   }
 
+  /** Other points are on their way. */
+  wait() {
+    this.#figure.setAttribute("aria-busy", "true");
+    if (!this.#starts.length) this.#say(t("chart.loading"), true);
+  }
+
+  /**
+   * They did not come.
+   * @param {string} message
+   * @param {() => void} again
+   */
+  fail(message, again) {
+    this.#again = again;
+    this.#say(message);
+    this.#figure.dataset.state = "error";
+  }
+
+  /** @param {string} text what to say in place of the chart; "" if it can be shown @param {boolean} [isBusy] */
+  #say(text, isBusy = false) {
+    delete this.#figure.dataset.state;
+    this.#figure.setAttribute("aria-busy", String(isBusy));
+    this.#part(".chart-empty span").textContent = text;
+    this.#part(".chart-empty").hidden = !text;
+  }
+
   /** @param {string} selector */
   #part(selector) {
     return /** @type {HTMLElement} */ (this.#figure.querySelector(selector));
   }
 
-  /** @returns {any} */
+  /** Points stand in the middle of their step. @returns {any} */
   #data() {
-    const times = this.#points.map((point) => Date.parse(point.minute) / 1000);
+    const times = this.#starts.map((start) => start + this.#step / 2);
     const rows = this.#spec.kind === "bars" ? stacked(this.#series).reverse() : this.#series.map(({ values }) => values);
     return [times, ...rows];
   }
@@ -121,7 +159,7 @@ export class Chart {
     this.#plot?.destroy();
     this.#plot = null;
     const width = this.#plotBox.clientWidth;
-    if (!width || !this.#points.length || this.#isTable) return;
+    if (!width || !this.#starts.length || this.#isTable) return;
     this.#plot = new uPlot(this.#options(width), this.#data(), this.#plotBox);
     this.#showLegend(null);
   }
@@ -134,34 +172,43 @@ export class Chart {
 
   /** @param {number} width @returns {any} */
   #options(width) {
-    const muted = colour("--muted");
     const grid = { stroke: colour("--grid"), width: 1 };
-    const axis = { stroke: muted, font: "11px system-ui, sans-serif", grid, ticks: { show: false }, gap: 6 };
-    const { kind, unit, mark = unit, isLogarithmic } = this.#spec;
+    const axis = { stroke: colour("--muted"), font: "11px system-ui, sans-serif", grid, ticks: { show: false }, gap: 6 };
+    const { kind, unit, mark = unit, isLogarithmic, zoom } = this.#spec;
     const y = isLogarithmic
-      ? { ...axis, size: 62, splits: marksWithin, filter: (/** @type {any} */ _u, /** @type {any} */ s) => s }
-      : { ...axis, size: 62, space: 36, incrs: STEPS };
+      ? { splits: (/** @type {any} */ _u, /** @type {any} */ _a, /** @type {number} */ low, /** @type {number} */ high) => marksWithin(low, high), filter: (/** @type {any} */ _u, /** @type {any} */ s) => s }
+      : { space: 36, incrs: STEPS };
     return {
       width,
       height: HEIGHT_PX,
       // Whole hours of the zone that times are shown in.
       tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneName),
-      padding: [isLogarithmic ? 14 : 8, 4, 0, 0],
+      padding: [isLogarithmic ? 14 : 8, kind === "lines" ? this.#labelWidth() : 4, 0, 0],
       legend: { show: false },
-      cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
+      select: { show: Boolean(zoom) },
+      cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: Boolean(zoom), y: false, setScale: false }, y: false, points: { size: 7 } },
       scales: {
-        x: { time: true, range: (/** @type {any} */ _u, /** @type {number} */ low, /** @type {number} */ high) => [low - 30, high + 30] },
+        x: { time: true, range: () => this.#ends() },
         y: isLogarithmic
           ? { distr: 3, range: (/** @type {any} */ _u, /** @type {any} */ low, /** @type {any} */ high) => betweenMarks(low, high) }
           : { range: (/** @type {any} */ _u, /** @type {any} */ _low, /** @type {any} */ high) => [0, Math.max(high * 1.1, 1)] },
       },
       axes: [
-        { ...axis, size: 28, space: 72, grid: { show: false }, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map(clock) },
-        { ...y, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => (n === null ? "" : mark(n))) },
+        { ...axis, size: 28, space: 64, grid: { show: false }, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => timeMarks(v) },
+        { ...axis, size: 62, ...y, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => (n === null ? "" : mark(n))) },
       ],
       series: [{}, ...(kind === "bars" ? this.#bars() : this.#lines())],
-      hooks: { setCursor: [(/** @type {any} */ u) => this.#showLegend(u.cursor.idx ?? null)] },
+      hooks: {
+        setCursor: [(/** @type {any} */ u) => this.#showLegend(u.cursor.idx ?? null)],
+        setSelect: [(/** @type {any} */ u) => this.#dragged(u)],
+        draw: kind === "lines" ? [(/** @type {any} */ u) => this.#drawNames(u)] : [],
+      },
     };
+  }
+
+  /** From where to where the chart goes, in seconds since 1970. @returns {[number, number]} */
+  #ends() {
+    return [this.#starts[0], this.#starts[this.#starts.length - 1] + this.#step];
   }
 
   #bars() {
@@ -187,20 +234,108 @@ export class Chart {
     });
   }
 
-  /** @param {number | null} index the minute under the pointer */
+  // --- Names at the ends of the lines ------------------------------------------------------------
+
+  #labelWidth() {
+    return 12 + 6 * Math.max(...this.#series.map(({ name }) => shortened(name).length), 0);
+  }
+
+  /** @param {any} u */
+  #drawNames(u) {
+    const ratio = devicePixelRatio;
+    const ends = this.#series.map(({ values }) => values.findLastIndex((value) => value !== null && value !== undefined));
+    // A line at the bottom that says "none" all the time needs no name.
+    const heights = this.#series.map(({ values }, i) => (values.some(Boolean) ? u.valToPos(values[ends[i]], "y") : null));
+    const places = apart(heights, LABEL_PX, 4, u.over.clientHeight - 2);
+    u.ctx.save();
+    u.ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
+    u.ctx.textBaseline = "middle";
+    u.ctx.textAlign = "left";
+    for (const [i, { name, colour: ink }] of this.#series.entries()) {
+      if (places[i] === null) continue;
+      u.ctx.fillStyle = colour(ink);
+      const x = u.valToPos(this.#starts[ends[i]] + this.#step / 2, "x") + 6;
+      u.ctx.fillText(shortened(name), u.bbox.left + x * ratio, u.bbox.top + /** @type {number} */ (places[i]) * ratio);
+    }
+    u.ctx.restore();
+  }
+
+  // --- Zoom: by dragging, by keys ------------------------------------------------------------------
+
+  /** @param {any} u */
+  #dragged(u) {
+    const { left, width } = u.select;
+    if (!width) return;
+    const ends = [u.posToVal(left, "x"), u.posToVal(left + width, "x")];
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    // The other charts follow the drag, and would all zoom at its end.
+    if (width >= LEAST_DRAG_PX && u.cursor.event) this.#zoomTo(ends[0], ends[1]);
+  }
+
+  /** @param {number} from @param {number} to in seconds since 1970 */
+  #zoomTo(from, to) {
+    this.#spec.zoom?.(Math.round(from) * 1000, Math.round(to) * 1000);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (!this.#plot || event.ctrlKey || event.metaKey || event.altKey || event.target !== this.#plotBox) return;
+    const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (move && !event.shiftKey) this.#moveCursor(move);
+    else if (!this.#spec.zoom || !this.#zoomByKey(event.key, move)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** @param {number} by */
+  #moveCursor(by) {
+    const last = this.#starts.length - 1;
+    const now = this.#plot.cursor.idx ?? (by > 0 ? -1 : last + 1);
+    const next = Math.min(Math.max(now + by, 0), last);
+    const left = this.#plot.valToPos(this.#starts[next] + this.#step / 2, "x");
+    this.#plot.setCursor({ left, top: this.#plot.over.clientHeight / 2 });
+    const values = this.#series.map(({ name, values: all }) => `${name}: ${this.#written(all[next])}`);
+    this.#part(".chart-said").textContent = [this.#nameOf(next), ...values].join(", ");
+  }
+
+  /** @param {string} key @param {number | undefined} move @returns {boolean} whether the key means something */
+  #zoomByKey(key, move) {
+    const [from, to] = this.#ends();
+    const length = to - from;
+    const at = this.#starts[this.#plot.cursor.idx] ?? (from + to) / 2;
+    if (move) this.#zoomTo(from + (move * length) / 4, to + (move * length) / 4);
+    else if (key === "+" || key === "=") this.#zoomTo(Math.max(from, at - length / 4), Math.min(to, at + length / 4));
+    else if (key === "-") this.#zoomTo(from - length / 2, to + length / 2);
+    else if (key === "Escape" && this.#spec.back) this.#spec.back();
+    else return false;
+    return true;
+  }
+
+  // --- In words -------------------------------------------------------------------------------------
+
+  /** @param {number} index */
+  #nameOf(index) {
+    const [from, to] = this.#ends();
+    return stepName(this.#starts[index], this.#step, to - from);
+  }
+
+  /** @param {number | null | undefined} value */
+  #written(value) {
+    return value === null || value === undefined ? "–" : this.#spec.unit(value);
+  }
+
+  /** @param {number | null} index the point under the pointer */
   #showLegend(index) {
     const items = this.#series.map((one) => {
       const line = makeSvg("line", { x1: 0, y1: 4, x2: 20, y2: 4, "stroke-width": this.#spec.kind === "bars" ? 8 : 2.5 });
       if (one.dash) line.setAttribute("stroke-dasharray", one.dash.map((n) => n * 0.8).join(" "));
       line.style.stroke = `var(${one.colour})`;
-      const value = index === null ? null : one.values[index];
       const item = make("li", {}, makeSvg("svg", { viewBox: "0 0 20 8", "aria-hidden": "true" }, line), make("span", { class: "clip", title: one.name }, one.name));
+      const value = index === null ? null : one.values[index];
       if (value !== null && value !== undefined) item.append(make("b", {}, this.#spec.unit(value)));
       return item;
     });
-    if (index !== null && this.#points[index]) {
-      items.push(make("li", {}, make("b", {}, clock(Date.parse(this.#points[index].minute) / 1000))));
-    }
+    if (index !== null && this.#starts[index]) items.push(make("li", {}, make("b", {}, this.#nameOf(index))));
     this.#legend.replaceChildren(...items);
   }
 
@@ -216,36 +351,19 @@ export class Chart {
   }
 
   #showTable() {
-    const head = make("tr", {}, make("th", {}, t("chart.time", { zone: zoneLabel(serverNow()) })));
-    for (const { name } of this.#series) head.append(make("th", { class: "num" }, name));
-    const rows = this.#points.map((point, i) => {
-      const row = make("tr", {}, make("td", {}, clock(Date.parse(point.minute) / 1000)));
-      for (const { values } of this.#series) {
-        const value = values[i];
-        row.append(make("td", { class: "num" }, value === null || value === undefined ? "–" : this.#spec.unit(value)));
-      }
+    const [from] = this.#ends();
+    const title = this.#part("h2").textContent ?? "";
+    const caption = make("caption", { class: "meta" }, t("chart.caption", { title, per: perStep(this.#step) }));
+    const head = make("tr", {}, make("th", { scope: "col" }, t("chart.time", { zone: zoneLabel(from * 1000) })));
+    for (const { name } of this.#series) head.append(make("th", { class: "num", scope: "col" }, name));
+    const rows = this.#starts.map((_, i) => {
+      const row = make("tr", {}, make("th", { scope: "row" }, this.#nameOf(i)));
+      for (const { values } of this.#series) row.append(make("td", { class: "num" }, this.#written(values[i])));
       return row;
     });
-    this.#part("table").replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows.reverse()));
+    this.#part("table").replaceChildren(caption, make("thead", {}, head), make("tbody", {}, ...rows.reverse()));
   }
 }
 
-/**
- * The marks that hold all values between them, with one more in the middle at least.
- * @param {number | null} low
- * @param {number | null} high
- */
-function betweenMarks(low, high) {
-  const from = Math.max(MARKS.findLastIndex((mark) => mark <= (low || 1)), 0);
-  const to = MARKS.findIndex((mark) => mark >= (high || 100));
-  return [MARKS[from], MARKS[Math.max(to < 0 ? MARKS.length - 1 : to, Math.min(from + 2, MARKS.length - 1))]];
-}
-
-/**
- * The marks to draw.
- * @param {any} _plot
- * @param {number} _axis
- * @param {number} low
- * @param {number} high
- */
-const marksWithin = (_plot, _axis, low, high) => MARKS.filter((mark) => mark >= low && mark <= high);
+/** @param {string} name */
+const shortened = (name) => (name.length > 12 ? `${name.slice(0, 11)}…` : name);

@@ -1,7 +1,7 @@
 // @ts-check
 // The reader's choices as theme.js has put them onto <html>, and a way to keep another one.
 
-/** @typedef {"theme" | "density" | "keys" | "announce" | "pace" | "zone"} Name */
+/** @typedef {"theme" | "density" | "keys" | "announce" | "pace" | "range" | "zone"} Name */
 
 /**
  * What was chosen; "" is the default.

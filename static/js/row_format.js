@@ -4,6 +4,7 @@
 
 import { DASH, VALUE_FORMATS, due, duration, elapsed, icon, isNone, word } from "./format.js";
 import { NODE_FORMATS } from "./node_format.js";
+import { OVERVIEW_FORMATS } from "./overview_format.js";
 import { has, t } from "./strings.js";
 
 /** @typedef {import("./format.js").Format} Format */
@@ -112,6 +113,7 @@ const eventWords = (row, now) => {
 export const FORMATS = {
   ...VALUE_FORMATS,
   ...NODE_FORMATS,
+  ...OVERVIEW_FORMATS,
   task_state: taskState,
   task_word: (row, now) => word(taskState(row, now), now),
   task_icon: (row, now) => icon(taskState(row, now), now),

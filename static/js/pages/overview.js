@@ -1,89 +1,42 @@
 // @ts-check
 import { bind } from "../bind.js";
+import { byQueue, percentiles, throughput } from "../chart_specs.js";
 import { Chart } from "../charts.js";
 import { byId } from "../dom.js";
-import { span } from "../format.js";
 import { RowList } from "../list.js";
 import { live } from "../live.js";
 import { format } from "../row_format.js";
 import { t } from "../strings.js";
+import { SeriesFeed, timeRange } from "../time_range.js";
 import { announce } from "../toast.js";
 
-/** @import { Overview, SeriesPoint } from "../types.d.ts" */
+/** @import { Overview, Series, SeriesPoint } from "../types.d.ts" */
 
-const MAX_QUEUES = 6;
-const QUEUE_COLOURS = ["--running", "--retrying", "--succeeded", "--scheduled", "--dead", "--queued"];
-const QUEUE_DASHES = [undefined, [8, 4], [2, 3], [12, 4, 2, 4], [5, 3], [1, 4]];
+/** @typedef {Partial<Pick<Series, "range" | "start" | "end" | "failed" | "failed_before" | "failures">>} Figures of a range */
 
-/** @typedef {Exclude<keyof SeriesPoint, "minute" | "depth">} Column */
+/** How long the finished checklist stays: to be seen done. */
+const DONE_MS = 8_000;
 
-/** @param {Column} name @param {SeriesPoint[]} points */
-const column = (name, points) => points.map((point) => point[name]);
-
-/** @param {"wait" | "run"} kind @param {string} ink */
-const percentiles = (kind, ink) => (/** @type {SeriesPoint[]} */ points) => [
-  { name: "p50", colour: ink, values: column(`${kind}_p50`, points) },
-  { name: "p95", colour: "--retrying", dash: [8, 4], values: column(`${kind}_p95`, points) },
-  { name: "p99", colour: "--failed", dash: [2, 3], values: column(`${kind}_p99`, points) },
-];
-
-/** @param {number} ms */
-const duration = (ms) => format("duration", ms, 0);
-/** @param {number} ms At an axis: 10 s, 1m, 1h. */
-const mark = (ms) => (ms < 60_000 ? duration(ms) : span(ms / 1000));
-/** @param {number} n */
-const count = (n) => format("compact", n, 0);
-
-/** @param {SeriesPoint[]} points The queues that had most waiting tasks, by name. */
-function depths(points) {
-  /** @type {Map<string, number>} */
-  const highest = new Map();
-  for (const { depth } of points) {
-    for (const [queue, n] of Object.entries(depth)) highest.set(queue, Math.max(n, highest.get(queue) ?? 0));
-  }
-  const names = [...highest].sort((a, b) => b[1] - a[1]).slice(0, MAX_QUEUES);
-  return names
-    .map(([name]) => name)
-    .sort()
-    .map((name, i) => ({
-      name,
-      colour: QUEUE_COLOURS[i],
-      dash: QUEUE_DASHES[i],
-      values: points.map(({ depth }) => depth[name] ?? 0),
-    }));
-}
-
+const zooming = {
+  zoom: (/** @type {number} */ from, /** @type {number} */ to) => timeRange.zoom(from, to),
+  back: () => timeRange.back(),
+};
 const charts = [
-  new Chart(byId("chart-throughput"), {
-    kind: "bars",
-    unit: count,
-    series: (points) => [
-      { name: t("state.succeeded"), colour: "--fill-succeeded", values: column("succeeded", points) },
-      { name: t("state.failed"), colour: "--fill-failed", values: column("failed", points) },
-      { name: t("chart.other"), colour: "--fill-other", values: column("other", points) },
-    ],
-  }),
-  new Chart(byId("chart-wait"), {
-    kind: "lines",
-    unit: duration,
-    mark,
-    isLogarithmic: true,
-    series: percentiles("wait", "--scheduled"),
-  }),
-  new Chart(byId("chart-run"), {
-    kind: "lines",
-    unit: duration,
-    mark,
-    isLogarithmic: true,
-    series: percentiles("run", "--running"),
-  }),
-  new Chart(byId("chart-depth"), { kind: "lines", unit: count, series: depths, empty: t("chart.no_depth") }),
+  new Chart(byId("chart-throughput"), { ...throughput(), ...zooming }),
+  new Chart(byId("chart-wait"), { ...percentiles("wait"), ...zooming }),
+  new Chart(byId("chart-run"), { ...percentiles("run"), ...zooming }),
+  new Chart(byId("chart-depth"), { ...byQueue("depth"), ...zooming }),
+  new Chart(byId("chart-oldest"), { ...byQueue("oldest"), ...zooming }),
 ];
 
 const summary = byId("overview");
 const nodes = new RowList(byId("node-lines"), (row) => row.name);
 const failures = new RowList(byId("failure-lines"), (row) => format("failure_key", row, 0));
 
+/** @type {Overview | null} */
+let latest = null;
+/** Those of the range where the live document has them not. @type {Figures} */
+let figures = {};
 /** @type {SeriesPoint[] | null} */
 let shownSeries = null;
 /** @type {{succeeded: number, failed: number} | null} */
@@ -98,22 +51,63 @@ function tell({ counts }) {
   announced = { succeeded: counts.succeeded, failed: counts.failed };
 }
 
+/** @param {SeriesPoint[]} points */
+function draw(points) {
+  if (points === shownSeries) return;
+  shownSeries = points;
+  for (const chart of charts) chart.show(points);
+}
+
+function showHealth() {
+  if (!latest) return;
+  const health = { ...latest, ...figures };
+  bind(summary, health);
+  bind(byId("all-failed"), health);
+  bind(byId("failures-note"), health);
+  failures.show(health.failures);
+  byId("no-failures").hidden = health.failures.length > 0;
+}
+
 /** @param {Overview} overview */
 function show(overview) {
-  bind(summary, overview);
-  nodes.show(overview.nodes);
-  failures.show(overview.failures);
-  byId("no-nodes").hidden = overview.nodes.length > 0;
-  byId("no-failures").hidden = overview.failures.length > 0;
-  if (overview.series !== shownSeries) {
-    shownSeries = overview.series;
-    for (const chart of charts) chart.show(overview.series);
+  latest = overview;
+  if (timeRange.isLive) {
+    const points = overview.series;
+    figures = { range: timeRange.name, start: points[0].minute, end: points[points.length - 1].minute };
+    draw(points);
   }
-  const steps = document.getElementById("first-run");
-  if (steps) bind(steps, overview);
+  showHealth();
+  nodes.show(overview.nodes);
+  byId("no-nodes").hidden = overview.nodes.length > 0;
+  showSteps(overview);
   tell(overview);
 }
 
-const first = document.getElementById("series-data");
-if (first?.textContent) for (const chart of charts) chart.show(JSON.parse(first.textContent));
+/** @param {Series} series */
+function showRange(series) {
+  const { range, start, end, failed, failed_before, failures: causes } = series;
+  figures = { range, start, end, failed, failed_before, failures: causes };
+  timeRange.tell(series);
+  draw(series.points);
+  showHealth();
+}
+
+/** The checklist of the first run, until all of it is done. @param {Overview} overview */
+function showSteps(overview) {
+  const steps = document.getElementById("first-run");
+  if (!steps) return;
+  bind(steps, overview);
+  if (overview.nodes_online && overview.counts.succeeded) setTimeout(() => steps.remove(), DONE_MS);
+}
+
+const first = JSON.parse(byId("series-data").textContent || "{}");
+figures = first.figures;
+draw(first.points);
+byId("zoom-back").addEventListener("click", () => timeRange.back());
+new SeriesFeed(
+  {},
+  showRange,
+  () => charts.forEach((chart) => chart.wait()),
+  (message, again) => charts.forEach((chart) => chart.fail(message, again)),
+);
 live.subscribe("overview", show);
