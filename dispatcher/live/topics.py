@@ -83,7 +83,7 @@ class OverviewTopic(Topic):
 
     pattern: ClassVar = "overview"
     shape: ClassVar = shapes.Overview
-    lists: ClassVar = {"series": "minute", "nodes": "name"}
+    lists: ClassVar = {"series": "minute", "nodes": "name", "cells": "name"}
 
     def read(self, reads: PassReads) -> Document:
         return queries.overview(reads.now, reads.counts)

@@ -11,7 +11,7 @@ from dispatcher.queries.counts import LiveCounts, live_counts
 from dispatcher.queries.failures import recent_failures
 from dispatcher.queries.installation import ENGINE_SILENCE
 from dispatcher.queries.minutes import last_minutes, per_minute, series
-from dispatcher.queries.node_rows import nodes, totals
+from dispatcher.queries.node_pool import nodes_document
 from dispatcher.queries.queue_rows import oldest_waits
 from dispatcher.queries.ranges import DEFAULT, last
 from dispatcher.queries.shapes import NodeRow, OldestWait, Overview, Stuck
@@ -19,6 +19,8 @@ from dispatcher.queries.time_series import failed_before
 from dispatcher.rollups.aggregate import DEAD
 from dispatcher.states import NodeIntent, NodeState, TaskState
 
+#: Nodes that are listed; with more of them there is a map of all.
+MAX_NODES = 8
 #: Tasks that are looked at for having outlived their attempt.
 MAX_OVERDUE = 1000
 _MS = timedelta(milliseconds=1)
@@ -41,7 +43,8 @@ def overview(now: datetime, counts: LiveCounts | None = None) -> Overview:
     """
     counts = counts or live_counts()
     minutes = last_minutes(now)
-    node_rows = nodes(now, counts)
+    pool = nodes_document(now, counts, shown=None)
+    node_rows = pool["nodes"]
     waits = oldest_waits(counts)
     ages = {queue: max(0, round((now - since) / _MS)) for queue, since in waits.items()}
     return Overview(
@@ -50,11 +53,15 @@ def overview(now: datetime, counts: LiveCounts | None = None) -> Overview:
         failed_before=_failed_before(now),
         stuck=_stuck(now, node_rows),
         oldest_wait=_oldest(waits),
-        **totals(node_rows),
+        nodes_online=pool["nodes_online"],
+        nodes_total=pool["nodes_total"],
+        slots_busy=pool["slots_busy"],
+        slots_total=pool["slots_total"],
         finished_per_second=round(per_minute(minutes, now, lambda minute: minute.ended.total()) / 60, 1),
         engines_online=EngineProcess.objects.filter(last_seen_at__gt=now - ENGINE_SILENCE).count(),
         series=series(minutes, counts.per_queue(TaskState.QUEUED), ages),
-        nodes=node_rows,
+        nodes=node_rows[:MAX_NODES],
+        cells=pool["cells"] if len(node_rows) > MAX_NODES else [],
         failures=recent_failures(now),
     )
 

@@ -92,10 +92,10 @@ def last(name: str, now: datetime) -> TimeRange:
 
 def between(start: datetime, end: datetime, now: datetime) -> TimeRange:
     """From ``start`` to ``end``, widened to whole steps, and no further than now. Raises ``RangeError``."""
-    if start >= end:
-        raise RangeError("to", "must be later than from")
     if start >= now:
         raise RangeError("from", "must not lie in the future")
+    if start >= end:
+        raise RangeError("to", "must be later than from")
     end = min(end, now)
     if end - start > LONGEST:
         raise RangeError("from", f"must be at most {LONGEST.days} days before to")

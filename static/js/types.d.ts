@@ -382,7 +382,10 @@ export interface Overview {
   engines_online: number;
   /** The last 60 minutes, oldest first; the last one is not over. */
   series: SeriesPoint[];
-  nodes: NodeRow[];
+  /** The first 8, problems first. */
+  nodes: NodeListRow[];
+  /** All of them, if there are more. */
+  cells: NodeCell[];
   /** At most 10, most frequent first. */
   failures: FailureGroup[];
 }

@@ -30,8 +30,8 @@ def test_the_overview_of_the_page_has_the_members_of_the_real_one() -> None:
         "counts": shapes.Counts,
         "oldest_wait": shapes.OldestWait,
         "series": shapes.SeriesPoint,
-        "nodes": shapes.NodeRow,
-        "queues": shapes.QueueRow,
+        "nodes": shapes.NodeListRow,
+        "stuck": shapes.Stuck,
         "failures": shapes.FailureGroup,
     }.items():
         shown = data[name][0] if isinstance(data[name], list) else data[name]

@@ -10,8 +10,8 @@ from dispatcher.api.openapi.schemas import schema_of
 from dispatcher.api.task_input import MAX_KEY_CHARS
 from dispatcher.api.validation import NAME, TASK_ID
 from dispatcher.api.views import DEFAULT_LIMIT, MAX_LIMIT
-from dispatcher.queries.task_events import MAX_EVENTS
 from dispatcher.queries.ranges import DEFAULT, RANGES
+from dispatcher.queries.task_events import MAX_EVENTS
 from dispatcher.search import MAX_CHARS
 from dispatcher.states import TaskState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypedDict
 
-from dispatcher.queries.shapes.nodes import Enrolment, NodeCell, NodeListRow, NodeRow
+from dispatcher.queries.shapes.nodes import Enrolment, NodeCell, NodeListRow
 from dispatcher.queries.shapes.tasks import TaskRow
 
 
@@ -171,7 +171,10 @@ class Overview(Pool):
     engines_online: int
     #: The last 60 minutes, oldest first; the last one is not over.
     series: list[SeriesPoint]
-    nodes: list[NodeRow]
+    #: The first 8, problems first.
+    nodes: list[NodeListRow]
+    #: All of them, if there are more.
+    cells: list[NodeCell]
     #: At most 10, most frequent first.
     failures: list[FailureGroup]
 

@@ -6,6 +6,7 @@ import { byId } from "../dom.js";
 import { steerNode } from "../draining.js";
 import { RowList } from "../list.js";
 import { live } from "../live.js";
+import { inTurn, namedSquares } from "../node_map.js";
 import { format } from "../row_format.js";
 import { rowCursor } from "../row_cursor.js";
 import { steerRows } from "../steering.js";
@@ -20,15 +21,9 @@ const summary = byId("nodes-summary");
 const rows = byId("node-rows");
 const list = new RowList(rows, (row) => row.name);
 const map = document.getElementById("node-cells");
-const cells = map && new RowList(map, (row) => row.name, inTurn);
+const cells = map && new RowList(map, (row) => row.name, (element) => inTurn(map, element));
 /** The token that was made here, until a node has come with it. */
 let awaited = "";
-
-/** One square is reached by Tab, the others from it by the arrow keys. @param {HTMLElement} element */
-function inTurn(element) {
-  const link = /** @type {HTMLElement} */ (element.firstElementChild);
-  if (!link.hasAttribute("tabindex")) link.tabIndex = map?.querySelector("[tabindex='0']") ? -1 : 0;
-}
 
 /** @param {NodesDocument} pool */
 function show(pool) {
@@ -85,48 +80,8 @@ function say(id, text) {
   byId(id).hidden = false;
 }
 
-/** @param {HTMLElement} area */
-function namedSquares(area) {
-  const label = byId("node-cell-label");
-  /** @param {Event} event */
-  const name = (event) => {
-    const link = event.target instanceof Element && event.target.closest(".node-cell");
-    if (link) label.textContent = link.getAttribute("aria-label");
-  };
-  area.addEventListener("pointerover", name);
-  area.addEventListener("focusin", name);
-  for (const item of area.children) inTurn(/** @type {HTMLElement} */ (item));
-  area.addEventListener("keydown", (event) => {
-    const item = event.target instanceof Element ? event.target.closest("li") : null;
-    const next = item && neighbour(area, item, event.key);
-    if (!next) return;
-    event.preventDefault();
-    for (const other of area.querySelectorAll("[tabindex='0']")) other.setAttribute("tabindex", "-1");
-    const link = /** @type {HTMLElement} */ (next.firstElementChild);
-    link.tabIndex = 0;
-    link.focus();
-  });
-}
-
-/**
- * Where an arrow key leads from a square.
- * @param {HTMLElement} area
- * @param {Element} item
- * @param {string} key
- */
-function neighbour(area, item, key) {
-  if (key === "ArrowRight") return item.nextElementSibling;
-  if (key === "ArrowLeft") return item.previousElementSibling;
-  if (key === "Home") return area.firstElementChild;
-  if (key === "End") return area.lastElementChild;
-  if (key !== "ArrowDown" && key !== "ArrowUp") return null;
-  const items = [...area.children];
-  const perRow = items.filter((one) => one.getBoundingClientRect().top === items[0].getBoundingClientRect().top).length;
-  return items[items.indexOf(item) + (key === "ArrowDown" ? perRow : -perRow)] ?? null;
-}
-
 copyButtons();
-if (map) namedSquares(map);
+if (map) namedSquares(map, byId("node-cell-label"));
 rowCursor(() => rows);
 steerRows(rows, steerNode);
 byId("make-token").addEventListener("click", makeToken);

@@ -5,6 +5,7 @@ import { Chart } from "../charts.js";
 import { byId } from "../dom.js";
 import { RowList } from "../list.js";
 import { live } from "../live.js";
+import { inTurn, namedSquares } from "../node_map.js";
 import { format } from "../row_format.js";
 import { t } from "../strings.js";
 import { SeriesFeed, timeRange } from "../time_range.js";
@@ -31,6 +32,8 @@ const charts = [
 
 const summary = byId("overview");
 const nodes = new RowList(byId("node-lines"), (row) => row.name);
+const map = byId("node-cells");
+const cells = new RowList(map, (row) => row.name, (element) => inTurn(map, element));
 const failures = new RowList(byId("failure-lines"), (row) => format("failure_key", row, 0));
 
 /** @type {Overview | null} */
@@ -78,6 +81,8 @@ function show(overview) {
   }
   showHealth();
   nodes.show(overview.nodes);
+  cells.show(overview.cells);
+  byId("node-map").hidden = !overview.cells.length;
   byId("no-nodes").hidden = overview.nodes.length > 0;
   showSteps(overview);
   tell(overview);
@@ -104,6 +109,7 @@ const first = JSON.parse(byId("series-data").textContent || "{}");
 figures = first.figures;
 draw(first.points);
 byId("zoom-back").addEventListener("click", () => timeRange.back());
+namedSquares(map, byId("node-cell-label"));
 new SeriesFeed(
   {},
   showRange,

@@ -1,5 +1,6 @@
 // @ts-check
 import { bind } from "../bind.js";
+import { throughput } from "../chart_specs.js";
 import { Chart } from "../charts.js";
 import { byId } from "../dom.js";
 import { span } from "../format.js";
@@ -14,21 +15,13 @@ import { t } from "../strings.js";
 const root = byId("type");
 const offers = new RowList(byId("offer-rows"), (row) => row.key);
 
-/** @param {Exclude<keyof SeriesPoint, "minute" | "depth">} name @param {SeriesPoint[]} points */
+/** @param {Exclude<keyof SeriesPoint, "minute" | "depth" | "oldest">} name @param {SeriesPoint[]} points */
 const column = (name, points) => points.map((point) => point[name]);
 /** @param {number} ms */
 const duration = (ms) => format("duration", ms, 0);
 
 const charts = [
-  new Chart(byId("chart-throughput"), {
-    kind: "bars",
-    unit: (n) => format("compact", n, 0),
-    series: (points) => [
-      { name: t("state.succeeded"), colour: "--fill-succeeded", values: column("succeeded", points) },
-      { name: t("state.failed"), colour: "--fill-failed", values: column("failed", points) },
-      { name: t("chart.other"), colour: "--fill-other", values: column("other", points) },
-    ],
-  }),
+  new Chart(byId("chart-throughput"), throughput()),
   new Chart(byId("chart-times"), {
     kind: "lines",
     unit: duration,
