@@ -140,7 +140,7 @@ def _objects(row: AuditRow, area: str) -> list[tuple[str, str]]:
         label = str(facts.get("label", ""))
         return [(f"{facts.get('prefix', '')}… {label}".strip(), "")]
     if area == "bulk":
-        return [(f"#{facts.get('job_id')}", "")]
+        return [(f"#{facts['job_id']}", reverse("dashboard:bulk_job", args=[facts["job_id"]]))]
     return [(str(facts.get("name", "")), "")]
 
 

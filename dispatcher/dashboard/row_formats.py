@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from dispatcher.dashboard.bulk_formats import BULK_FORMATS
 from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, due, duration, elapsed, icon, moment, word
 from dispatcher.dashboard.node_formats import NODE_FORMATS
 from dispatcher.dashboard.overview_formats import OVERVIEW_FORMATS
@@ -283,7 +284,8 @@ def event_words(row: Any, now: datetime) -> str:
     return text % facts if text else word(kind, now)
 
 
-FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | NODE_FORMATS | OVERVIEW_FORMATS | {
+_OF_PAGES = NODE_FORMATS | OVERVIEW_FORMATS | BULK_FORMATS
+FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | _OF_PAGES | {
     function.__name__: function
     for function in (
         task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, slots_box, busy_width,

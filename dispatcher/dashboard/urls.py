@@ -7,6 +7,7 @@ from django.urls import path, re_path
 
 from dispatcher.dashboard import nodes, queues, types, views
 from dispatcher.dashboard.activity import activity, activity_export
+from dispatcher.dashboard.bulk import bulk, bulk_job
 from dispatcher.dashboard.log_text import log_text
 from dispatcher.dashboard.settings_page import set_language, settings_page
 from dispatcher.dashboard.sign_in import throttled
@@ -26,6 +27,8 @@ urlpatterns = [
     path("nodes/<str:name>/", nodes.node, name="node"),
     path("queues/", queues.queues, name="queues"),
     path("queues/<str:name>/", queues.queue, name="queue"),
+    path("bulk/", bulk, name="bulk"),
+    re_path(r"^bulk/(?P<job_id>[0-9]{1,19})/$", bulk_job, name="bulk_job"),
     path("activity/", activity, name="activity"),
     path("activity/export/", activity_export, name="activity_export"),
     path("types/", types.types, name="types"),

@@ -2,6 +2,7 @@
 // How tasks, nodes and queues look: formats that take a whole row. The server's half is
 // dispatcher/dashboard/row_formats.py.
 
+import { BULK_FORMATS } from "./bulk_format.js";
 import { DASH, VALUE_FORMATS, due, duration, elapsed, icon, isNone, word } from "./format.js";
 import { NODE_FORMATS } from "./node_format.js";
 import { OVERVIEW_FORMATS } from "./overview_format.js";
@@ -112,6 +113,7 @@ const eventWords = (row, now) => {
 /** @type {Record<string, Format>} */
 export const FORMATS = {
   ...VALUE_FORMATS,
+  ...BULK_FORMATS,
   ...NODE_FORMATS,
   ...OVERVIEW_FORMATS,
   task_state: taskState,

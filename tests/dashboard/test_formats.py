@@ -30,7 +30,7 @@ def test_in_other_languages_and_zones_too(language: str, zone: str, name: str, v
 
 
 def test_both_sides_know_the_same_formats() -> None:
-    names = ("format.js", "row_format.js", "node_format.js", "overview_format.js")
+    names = ("format.js", "row_format.js", "node_format.js", "overview_format.js", "bulk_format.js")
     scripts = [(ROOT / "static/js" / name).read_text() for name in names]
     tables = [text.split("FORMATS = {", 1)[1].split("\n};", 1)[0] for text in scripts]
     found = {name for table in tables for name in re.findall(r"^  (\w+)[:,]", table, re.MULTILINE)}

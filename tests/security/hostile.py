@@ -14,10 +14,11 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
 from dispatcher import credentials, events
-from dispatcher.models import Change, LogChunk, Node, Queue, Task
+from dispatcher.models import BulkSkip, BulkTally, Change, LogChunk, Node, Queue, Task
 from dispatcher.states import BreakerState, NodeIntent, NodeState, TaskState
 from tests.factories import (
     make_attempt,
+    make_bulk_job,
     make_change,
     make_engine,
     make_logs,
@@ -82,8 +83,11 @@ def make_world() -> dict[str, str]:
                                 action_flag=CHANGE, change_message=LONG)  # fmt: skip
     credential = credentials.find(token)
     assert credential is not None
+    job = make_bulk_job(state="failed", now=at, actor=LONG[:150], query=LONG, error=LONG[:300])
+    BulkTally.objects.create(job=job, reason="refused", count=1)
+    BulkSkip.objects.create(job=job, reason="refused", task_id=tasks["failed"].pk, detail=LONG[:300])
     objects = {"node": node, "queue": queue, "attempt": attempt, "change": change, "credential": credential,
-               "user": user, "group": group, **tasks}  # fmt: skip
+               "bulk": job, "user": user, "group": group, **tasks}  # fmt: skip
     return {name: str(made.pk) for name, made in objects.items()} | {"node_name": NAME, "username": user.username}
 
 

@@ -145,6 +145,8 @@ _PAGES = [
             "types/",
         )
     ),
+    Row("bulk/", "GET", SIGNED_IN, "/bulk/"),
+    Row("bulk/(?P<job_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/bulk/{going}/"),
     Row("activity/export/", "GET", SIGNED_IN, "/activity/export/"),
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/"),
     Row("tasks/(?P<task_id>[0-9]{1,19})/log\\.txt", "GET", SIGNED_IN, "/tasks/{done}/log.txt"),

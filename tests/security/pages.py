@@ -63,6 +63,8 @@ def pages(world: Mapping[str, str]) -> dict[str, list[str]]:
         "types/": ["/types/"],
         "types/<path:name>/": [f"/types/{quote(LONG, safe='')}/", f"/types/{quote(NAME, safe='')}/", "/types/a/b/"],
         "queues/<str:name>/": [f"/queues/{quote(LONG, safe='')}/", "/queues/default/"],
+        "bulk/": ["/bulk/", *_asked("/bulk/", ("after",), LONG)],
+        "^bulk/(?P<job_id>[0-9]{1,19})/$": [f"/bulk/{world['bulk']}/", f"/bulk/{'9' * 19}/"],
         "activity/": ["/activity/", *_asked("/activity/", ("who", "about", "after"), LONG)],
         "activity/export/": _asked("/activity/export/", ("who", "about"), LONG),
         "submit/": [f"/submit/?from={world['failed']}", *_asked("/submit/", ("type", "from"), LONG)],

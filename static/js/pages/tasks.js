@@ -1,6 +1,7 @@
 // @ts-check
 import { post } from "../api.js";
 import { bind } from "../bind.js";
+import { AllMatching, askBulk } from "../bulk_dialog.js";
 import { ask } from "../dialog.js";
 import { byId, isTyping } from "../dom.js";
 import { onKeys } from "../keys.js";
@@ -48,8 +49,18 @@ function label(id, key, n) {
   button.disabled = !n;
 }
 
+const matching = bar && new AllMatching(showSelection);
+
+/** Retry and cancel of all that match ask in a dialog of their own. @param {AllMatching} all */
+function showAll(all) {
+  byId("bulk-count").textContent = all.words;
+  for (const action of ["retry", "cancel"]) {
+    label(`bulk-${action}`, `bulk.act_${action}`, 1);
+  }
+}
+
 function showSelection() {
-  if (!bar) return;
+  if (!bar || !matching) return;
   for (const row of rows()) {
     const box = row.querySelector("input");
     if (box) box.checked = selected.has(row.dataset.key ?? "");
@@ -63,15 +74,19 @@ function showSelection() {
   byId("bulk-count").textContent = t("tasks.selected", { n: selected.size });
   label("bulk-retry", "tasks.retry_n", endedOf().length);
   label("bulk-cancel", "tasks.cancel_n", openOf().length);
+  matching.show();
+  if (matching.isChosen) showAll(matching);
 }
 
 function clearSelection() {
+  if (matching) matching.isChosen = false;
   selected.clear();
   showSelection();
 }
 
 byId("task-list").addEventListener("change", ({ target }) => {
   if (!(target instanceof HTMLInputElement)) return;
+  if (matching) matching.isChosen = false;
   if (target.id === "select-all") {
     for (const id of ids()) target.checked ? selected.add(id) : selected.delete(id);
   } else {
@@ -83,6 +98,7 @@ byId("task-list").addEventListener("change", ({ target }) => {
 // --- Bulk actions: on exactly the tasks that the button's number counts ----------------------------
 
 function retrySelected() {
+  if (matching?.isChosen) return askBulk("retry", matching.query);
   const chosen = endedOf();
   if (!chosen.length) return;
   const n = chosen.length;
@@ -96,6 +112,7 @@ function retrySelected() {
 }
 
 function cancelSelected() {
+  if (matching?.isChosen) return askBulk("cancel", matching.query);
   const chosen = openOf();
   if (!chosen.length) return;
   const n = chosen.length;
