@@ -76,18 +76,13 @@ def texts_of_template(source: str) -> Iterator[Text]:
 
 def texts() -> set[Text]:
     """Every text of the project."""
-    found = set(texts_of_reasons())
+    found: set[Text] = set()
     for path in (ROOT / "templates").rglob("*.html"):
         found.update(texts_of_template(path.read_text()))
     for path in (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
         if path.parent.name != "migrations":
             found.update(texts_of_python(path.read_text()))
     return found
-
-
-def texts_of_reasons() -> Iterator[Text]:
-    """Why tasks wait: the core that says it knows no Django, so pages translate it by its codes."""
-    return iter(())
 
 
 # --- Catalogues -----------------------------------------------------------------------------------
