@@ -44,7 +44,7 @@ def suggestions(_request: HttpRequest) -> JsonResponse:
     if found is None:
         found = _suggestions()
         cache.set(key, found, CACHED_SECONDS)
-    return JsonResponse(found, headers={"Cache-Control": f"private, max-age={CACHED_SECONDS}"})
+    return JsonResponse(found)
 
 
 def _suggestions() -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_every_text_that_scripts_show_is_in_the_catalogue() -> None:
 
 def test_no_text_in_the_catalogue_is_unused() -> None:
     source = "".join(text for path, text in SCRIPTS.items() if path.parent.name != "words")
-    built = {"live", "breaker", "timeline", "state", "number", "event", "range"}
+    built = {"bulk", "live", "breaker", "timeline", "state", "number", "event", "range"}
     unused = {key for key in texts() if key.partition(".")[0] not in built and f'"{key}"' not in source}
     assert unused == set()
 
@@ -132,7 +132,7 @@ def test_pure_modules_in_node_where_there_is_one(tests: Path) -> None:
 # --- How much a browser has to load ---------------------------------------------------------------
 
 #: All pages together, with the comments, which are a fifth of it; what a tab loads is bounded below.
-MAX_KB_IN_ALL = 125
+MAX_KB_IN_ALL = 130
 IMPORT = re.compile(r"""(?:^import|^export|^} from|\bimport\()[^;"']*["'](\.[^"']+)["']""", re.MULTILINE)
 #: No page loads more than this: the one with the charts is the largest.
 MAX_KB_OF_A_PAGE = 85

@@ -18,6 +18,7 @@ from dispatcher.models import (
     FeedCursor,
     MinuteRollup,
     NodeMinute,
+    SpanRollup,
     StateCount,
     Throttle,
 )
@@ -240,6 +241,7 @@ UNIQUE: dict[str, Callable[[], models.Model]] = {
     "lane_unique": make_lane,
     "state_count_unique": lambda: StateCount.objects.create(lane_id=1, state=0),
     "minute_rollup_unique": lambda: MinuteRollup.objects.create(minute=NOW, queue="q", type="t", outcome="failed"),
+    "span_rollup_unique": lambda: SpanRollup.objects.create(minutes=60, start=NOW, outcome="failed"),
     "node_minute_unique": lambda: NodeMinute.objects.create(minute=NOW, node_id=1),
     "Credential.digest": api_token,
     "Node.name": make_node,

@@ -55,6 +55,7 @@ def rows(transactional_db: None) -> dict[str, list[str]]:
     return {
         "name": ["n-1", "default", "none"],
         "task_id": [str(task.pk), "0"],
+        "job_id": ["0"],
         "object_id": [str(task.pk), str(attempt.pk)],
     }
 
@@ -147,5 +148,5 @@ def test_a46_no_route_is_left_out_of_the_walk() -> None:
     def count(patterns: list[Any]) -> int:
         return sum(1 if isinstance(one, URLPattern) else count(one.url_patterns) for one in patterns)
 
-    values = {"name": ["x"], "task_id": ["1"], "object_id": ["1"]}
+    values = {"name": ["x"], "task_id": ["1"], "object_id": ["1"], "job_id": ["1"]}
     assert len(list(addresses(values))) >= count(get_resolver().url_patterns) - 12
