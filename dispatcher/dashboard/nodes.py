@@ -55,7 +55,9 @@ def nodes(request: HttpRequest) -> HttpResponse:
         row_template=f"dashboard/rows/node_{'card' if shape == 'cards' else 'strip'}.html",
         views=[_link(request, label, view=name) for name, label in (("map", _("Map")), ("list", _("List")))],
         shapes=[_link(request, label, shape=name) for name, label in zip(SHAPES, _shape_names(), strict=True)],
-        statuses=[_status_link(status, document["statuses"][status], now) for status in ("problem", *STATUSES)],
+        statuses=[_status_link(request, status, wanted, now) for status in ("problem", *STATUSES)],
+        kept=_kept(request),
+        unfiltered_url="?" + urlencode(_kept(request)),
         all_url="?" + urlencode(request.GET.dict() | {"all": "1"}),
         origin=request.build_absolute_uri("/").rstrip("/"),
         own_address="http://ADDRESS:9000",
@@ -78,9 +80,16 @@ def _link(request: HttpRequest, label: str, **change: str) -> dict[str, str]:
     return {"label": label, "value": value, "url": "?" + urlencode(request.GET.dict() | change)}
 
 
-def _status_link(status: str, count: int, now: datetime) -> dict[str, object]:
+def _kept(request: HttpRequest) -> list[tuple[str, str]]:
+    """How the nodes are drawn, which another filter does not change."""
+    return [(name, request.GET[name]) for name in ("view", "shape") if request.GET.get(name)]
+
+
+def _status_link(request: HttpRequest, status: str, wanted: NodeFilter, now: datetime) -> dict[str, object]:
     label = _("Problems") if status == "problem" else word(status, now)
-    return {"status": status, "label": label, "count": count, "url": "?" + urlencode({"q": f"status:{status}"})}
+    text = f"status:{status}"
+    url = "?" + urlencode([*_kept(request), ("q", text)])
+    return {"status": status, "label": label, "url": url, "is_chosen": wanted.text == text}
 
 
 @login_required

@@ -24,7 +24,7 @@ def queue_detail(name: str, now: datetime, counts: LiveCounts | None = None) -> 
     counts, minutes = counts or live_counts(), last_minutes(now)
     row = next(row for row in queues(now, counts, minutes) if row["name"] == name)
     pool = nodes_document(now, counts, wanted=NodeFilter(terms=(Term("queue", (name,)),)), shown=MAX_CONSUMERS)
-    serving = [cell for cell in pool["cells"] if cell["status"] in {"online", "trial"}]
+    serving = [cell for cell in pool["cells"] if cell["status"] in {"online", "trial", "refusing"}]
     return QueueDetail(
         queue=row,
         created_at=queue.created_at,

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from dispatcher.models import Queue
+from dispatcher.models import Node, Queue
 from dispatcher.models.longest_waits import waiting_since
 from dispatcher.queries.counts import LiveCounts, live_counts
 from dispatcher.queries.minutes import Minute, last_minutes, per_minute
 from dispatcher.queries.shapes import OldestWait, Pause, QueueRow, QueuesDocument
-from dispatcher.states import TaskState
+from dispatcher.states import BreakerState, NodeIntent, NodeState, TaskState
 
 HISTORY_MINUTES = 30
+#: Nodes named in the row of a queue.
+MAX_NODES_NAMED = 3
 
 
 def queues(now: datetime, counts: LiveCounts | None = None, minutes: Sequence[Minute] | None = None) -> list[QueueRow]:
@@ -24,6 +26,8 @@ def queues(now: datetime, counts: LiveCounts | None = None, minutes: Sequence[Mi
         counts.per_queue(state) for state in (TaskState.QUEUED, TaskState.SCHEDULED, TaskState.RUNNING)
     )
     oldest = oldest_waits(counts)
+    found = list(Queue.objects.order_by("name"))
+    serving = _serving([queue.name for queue in found])
     past = minutes[-HISTORY_MINUTES:-1]
     return [
         QueueRow(
@@ -37,9 +41,11 @@ def queues(now: datetime, counts: LiveCounts | None = None, minutes: Sequence[Mi
             in_per_minute=per_minute(minutes, now, partial(_submitted, queue=queue.name)),
             out_per_minute=per_minute(minutes, now, partial(_ended, queue=queue.name)),
             paused=_pause(queue),
+            served_by=serving[queue.name][:MAX_NODES_NAMED],
+            served_by_more=max(0, len(serving[queue.name]) - MAX_NODES_NAMED),
             depth_history=[*(minute.depth.get(queue.name, 0) for minute in past), max(0, depth[queue.name])],
         )
-        for queue in Queue.objects.order_by("name")
+        for queue in found
     ]
 
 
@@ -68,6 +74,13 @@ def _submitted(minute: Minute, queue: str) -> int:
 
 def _ended(minute: Minute, queue: str) -> int:
     return minute.ended[queue]
+
+
+def _serving(names: Sequence[str]) -> dict[str, list[str]]:
+    """Queue → the nodes that would take its tasks. Those that name no queue serve all."""
+    wanted = Node.objects.filter(state=NodeState.ONLINE, intent=NodeIntent.RUN, draining=False)
+    nodes = list(wanted.exclude(breaker=BreakerState.OPEN).order_by("name").values_list("name", "queues"))
+    return {queue: [node for node, queues in nodes if not queues or queue in queues] for queue in names}
 
 
 def _pause(queue: Queue) -> Pause | None:

@@ -450,6 +450,9 @@ export interface QueueRow {
   in_per_minute: number;
   out_per_minute: number;
   paused: Pause | null;
+  /** Nodes that are online, wanted and serve it, by name: the first three, and how many more. */
+  served_by: string[];
+  served_by_more: number;
   /** Ready tasks at the end of each of the last 30 minutes, oldest first; the last one is now. */
   depth_history: number[];
 }

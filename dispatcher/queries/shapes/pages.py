@@ -46,6 +46,9 @@ class QueueRow(TypedDict):
     in_per_minute: float
     out_per_minute: float
     paused: Pause | None
+    #: Nodes that are online, wanted and serve it, by name: the first three, and how many more.
+    served_by: list[str]
+    served_by_more: int
     #: Ready tasks at the end of each of the last 30 minutes, oldest first; the last one is now.
     depth_history: list[int]
 
