@@ -86,7 +86,7 @@ def test_a_killed_node_is_suspected_and_lost_and_its_tasks_move_before_ones_eyes
     card = pool.locator("li[data-key=lone]")
     expect(card.locator(".state")).to_have_text("Online")
     os.killpg(lone.pid, signal.SIGKILL)
-    expect(card.locator(".state")).to_have_text("Suspect")
+    expect(card.locator(".state")).to_have_text("Silent")
     expect(pool.locator("#node-rows li").first).to_have_attribute("data-key", "lone")
     expect(card.locator(".state")).to_have_text("Offline")
     node.bring_to_front()
