@@ -67,7 +67,7 @@ def openers(page: Page) -> list[str]:
     found: list[str] = page.evaluate(
         """() => [...new Set([...document.querySelectorAll("button")]
           .filter((one) => one.matches("[aria-haspopup=dialog], [data-act=drain], [data-act=pause]"))
-          .filter((one) => !one.matches(":disabled, [aria-disabled=true]"))
+          .filter((one) => !one.matches(":disabled, [aria-disabled=true], #bulk-job [data-act=pause]"))
           .map((one) => (one.dataset.act ? `button[data-act=${one.dataset.act}]` : `#${one.id}`)))]"""
     )
     return found
