@@ -9,7 +9,7 @@ import { format } from "./row_format.js";
 import { t } from "./strings.js";
 
 const NEAR_PX = 24;
-const LINE_PX = 20;
+const LINE_PX = 24;
 const CHAR_PX = 7.3;
 /** Lines above and below what is in sight that are elements too. */
 const SPARE = 12;

@@ -38,6 +38,7 @@ def test_json_is_one_object_a_line() -> None:
 
 def test_a_full_page_and_a_search_that_ended_early_say_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_search, "WINDOW", 2)
+    monkeypatch.setattr(task_search, "PATIENCE", 600.0)
     made = [make_task(state=TaskState.FAILED) for _ in range(5)]
     assert run("--limit", "1")[1].strip() == f"1 shown; for what is older add --after {made[4].pk}."
     assert f"down to #{made[2].pk}; older tasks were not searched" in run("state:succeeded")[1]

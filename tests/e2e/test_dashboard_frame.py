@@ -48,6 +48,7 @@ def test_keys_lead_from_page_to_page_and_keep_out_of_fields(visit: Visit) -> Non
         page.keyboard.press("g")
         page.keyboard.press(key)
         page.wait_for_url(f"{visit.installed.url}{path}")
+    page.locator("#live-pill[data-live=live]").wait_for()
     page.keyboard.press("/")
     page.keyboard.type("gt?")
     expect(page.get_by_role("searchbox")).to_have_value("gt?")

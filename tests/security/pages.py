@@ -123,7 +123,7 @@ def _model_pages(base: str, key: str, model_admin: Any) -> dict[str, list[str]]:
 
 def for_browsers(world: Mapping[str, str]) -> list[str]:
     """Those that somebody who is signed in finds something on: no redirects, and no refusals but the first."""
-    downloads = (".csv", ".txt", "suggestions/")
+    downloads = (".csv", ".txt", "suggestions/", "export/")
     left_out = (
         *downloads, "revoke/", "login/", "logout/", "language/", "jsi18n/", "autocomplete/", "jump/", "_id>/",
     )  # fmt: skip
