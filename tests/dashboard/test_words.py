@@ -67,19 +67,23 @@ class Literals(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self._code = 0
+        #: Just inside an element that says which language it is in.
+        self._has_language = False
         self.found: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._code += tag in ("code", "kbd", "pre")
-        if not any(name == "lang" and value not in (None, "") for name, value in attrs):
+        self._has_language = any(name == "lang" and value not in (None, "") for name, value in attrs)
+        if not self._has_language:
             self.found += [value for name, value in attrs if name in SPOKEN and value and is_spoken(value)]
 
     def handle_endtag(self, tag: str) -> None:
         self._code -= tag in ("code", "kbd", "pre")
+        self._has_language = False
 
     def handle_data(self, data: str) -> None:
-        if not self._code and is_spoken(data):
+        if not (self._code or self._has_language) and is_spoken(data):
             self.found.append(data.strip())
 
 
