@@ -7,7 +7,7 @@ from django.db import migrations, models
 def fill_in(apps, schema_editor):
     encode = msgspec.json.Encoder(order="deterministic").encode
     nodes = apps.get_model("dispatcher", "Node").objects
-    for node in nodes.exclude(types=None).only("types").iterator(chunk_size=20):
+    for node in nodes.exclude(types__isnull=True).only("types").iterator(chunk_size=20):
         if node.types:
             digest = hashlib.sha256(encode(node.types)).hexdigest()[:32]
             nodes.filter(pk=node.pk).update(types_digest=digest)
