@@ -27,6 +27,10 @@ _FOR_NODES: Final = (
     "/api/v1/nodes/register", "/api/v1/nodes/heartbeat", "/api/v1/nodes/results", "/register", "/heartbeat", "/result",
     "/readyz", "/healthz",
 )  # fmt: skip
+#: Scripts and styles have places of their own and wait longer: they take a moment and no connection of the database,
+#: and browsers do not ask again. A page whose script was refused would stand still and look alive.
+_FILE_PLACES: Final = 4
+_FILE_SECONDS: Final = 10.0
 #: Answered on the spot where there is no place free: the process lives, however much it has to do.
 _LIVENESS: Final = "/healthz"
 #: Pooled connections that requests leave to the live hub and to session checks.
@@ -100,6 +104,7 @@ class Gate:
     def __init__(self, application: Application, places: Places | None = None) -> None:
         self._application = application
         self.places = places or _places()
+        self.file_places = Places(_FILE_PLACES, kept_for_nodes=0, backlog=conf().web_backlog)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Let the request in, or answer 503."""
@@ -109,23 +114,29 @@ class Gate:
         if scope["path"] == _LIVENESS and not self.places.has_room(is_node=True):
             await _say_alive(send, with_body=scope["method"] != "HEAD")
             return
-        is_node = is_for_nodes(scope["path"])
-        if not await self.places.enter(is_node=is_node, seconds=conf().web_wait_seconds):
+        is_node, is_file = is_for_nodes(scope["path"]), _is_file(scope["path"])
+        places, seconds = (self.file_places, _FILE_SECONDS) if is_file else (self.places, conf().web_wait_seconds)
+        if not await places.enter(is_node=is_node, seconds=seconds):
             await refuse(send, TOO_MANY_REQUESTS)
             return
         # The place is free when the view has ended, not when the client has gone: its thread cannot be stopped.
         work = asyncio.ensure_future(self._application(scope, _deaf_to_hangups(receive), send))
-        work.add_done_callback(lambda _: self.places.leave(is_node=is_node))
+        work.add_done_callback(lambda _: places.leave(is_node=is_node))
         await asyncio.shield(work)
 
     def is_full_for(self, path: str) -> bool:
         """Whether a request for this path would be turned away now."""
-        return path != _LIVENESS and self.places.is_full(is_node=is_for_nodes(path))
+        places = self.file_places if _is_file(path) else self.places
+        return path != _LIVENESS and places.is_full(is_node=is_for_nodes(path))
 
 
 def is_for_nodes(path: str) -> bool:
     """Whether the route has places kept for it."""
     return path in _FOR_NODES
+
+
+def _is_file(path: str) -> bool:
+    return path.startswith(settings.STATIC_URL)
 
 
 async def refuse(send: Send, refusal: Refusal) -> None:

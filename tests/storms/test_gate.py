@@ -93,6 +93,21 @@ async def test_a31_nodes_get_through_while_the_rest_is_full() -> None:
     assert sorted(await asyncio.gather(*clients)) == [200, 200, 503, 503, 503]
 
 
+async def test_scripts_and_styles_come_through_while_all_places_are_taken() -> None:
+    work = Work()
+    gate = Gate(work, Places(2, kept_for_nodes=1, backlog=0))
+    busy = [request(gate) for _ in range(2)]
+    files = [request(gate, f"/static/js/{number}.js") for number in range(10)]
+    await settle()
+    assert await busy[1] == 503
+    # Four at a time; the others wait longer than requests do.
+    assert (work.running, [one.done() for one in files]) == (5, [False] * 10)
+    assert not gate.is_full_for("/static/js/shell.js")
+    work.done.set()
+    assert await asyncio.gather(*files) == [200] * 10
+    assert (gate.places.inside, gate.file_places.inside) == (0, 0)
+
+
 async def test_a31_a_place_is_free_when_the_work_is_done_not_when_the_client_has_gone() -> None:
     work = Work()
     gate = Gate(work, Places(2, kept_for_nodes=1, backlog=0))
