@@ -125,8 +125,8 @@ export class LogPanel {
       this.#foundAt = this.#found.indexOf(current);
     }
     this.#sayFound();
-    this.#sayNote();
     this.#reach();
+    this.#sayNote();
   }
 
   /** Ask for what is missing, page by page, as long as somebody looks. */
@@ -253,6 +253,8 @@ export class LogPanel {
       this.#show();
     }
     this.#view.goTo(id);
+    // Until now only the lines of that attempt were asked for.
+    this.#fill();
   }
 
   /** @param {Line} line */
