@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.contrib.auth.decorators import login_required
@@ -16,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from dispatcher import queries
+from dispatcher.dashboard.csv_text import csv_answer
 from dispatcher.models import TaskTag
 from dispatcher.queries import FilterError, TaskFilters
-from dispatcher.queries.shapes import TaskRow
 from dispatcher.search import KEYS
 from dispatcher.search.keys import MEMBER
 
@@ -77,42 +76,17 @@ def tasks_csv(request: HttpRequest) -> HttpResponse | HttpResponseRedirect:
     except FilterError:
         # The page says what is wrong.
         return redirect(request.get_full_path().replace("tasks.csv", "", 1))
-    rows = _lines(filters, is_wider=request.GET.get("wider") == "true")
-    headers = {"Content-Disposition": 'attachment; filename="tasks.csv"', "Cache-Control": "no-store"}
-    # Whole, some two megabytes at most: a stream of a synchronous program is gathered under ASGI anyway.
-    return HttpResponse("".join(rows), content_type="text/csv; charset=utf-8", headers=headers)
+    return csv_answer("tasks.csv", _rows(filters, is_wider=request.GET.get("wider") == "true"))
 
 
-class _Echo:
-    """Gives back each line that the writer makes."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _lines(filters: TaskFilters, *, is_wider: bool) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield writer.writerow(_COLUMNS)
+def _rows(filters: TaskFilters, *, is_wider: bool) -> Iterator[Sequence[Any]]:
+    yield _COLUMNS
     after: int | None = None
     for _page in range(MAX_CSV_ROWS // queries.MAX_LIMIT):
         page = queries.task_page(filters, after=after, limit=queries.MAX_LIMIT, wider=is_wider)
         for row in page["rows"]:
-            yield writer.writerow(_cells(row))
+            values: dict[str, Any] = dict(row)
+            yield [values[name] for name in _COLUMNS]
         if len(page["rows"]) < queries.MAX_LIMIT or page["next"] is None:
             return
         after = int(page["next"])
-
-
-def _cells(row: TaskRow) -> list[str]:
-    values: dict[str, Any] = dict(row)
-    return [_cell(values[name]) for name in _COLUMNS]
-
-
-def _cell(value: Any) -> str:
-    """As text. What a spreadsheet would take for a formula gets an apostrophe before it."""
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        value = " ".join(value)
-    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
 from dispatcher.events import Event, TaskChange, TasksChanged, TasksPruned
 from dispatcher.rollups import histogram
@@ -53,6 +54,17 @@ class Tally:
     run_ms_sum: float = 0.0
     wait: Histogram = field(default_factory=histogram.empty)
     run: Histogram = field(default_factory=histogram.empty)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """As rows of minutes and spans keep it."""
+        return {
+            "count": self.count,
+            "wait_ms_sum": self.wait_ms_sum,
+            "run_ms_sum": self.run_ms_sum,
+            "wait_histogram": histogram.encode(self.wait),
+            "run_histogram": histogram.encode(self.run),
+        }
 
     def add(self, other: Tally) -> None:
         """Take in another tally."""

@@ -196,17 +196,7 @@ def _tally_of(row: MinuteRollup) -> Tally:
 
 def _minute_row(key: Key, tally: Tally) -> MinuteRollup:
     minute, queue, task_type, outcome = key
-    return MinuteRollup(
-        minute=minute,
-        queue=queue,
-        type=task_type,
-        outcome=outcome,
-        count=tally.count,
-        wait_ms_sum=tally.wait_ms_sum,
-        run_ms_sum=tally.run_ms_sum,
-        wait_histogram=histogram.encode(tally.wait),
-        run_histogram=histogram.encode(tally.run),
-    )
+    return MinuteRollup(minute=minute, queue=queue, type=task_type, outcome=outcome, **tally.columns)
 
 
 def _store_nodes(nodes: Mapping[tuple[datetime, int], Sequence[int]]) -> None:

@@ -149,18 +149,7 @@ def _tally(count: int, wait_ms: float, run_ms: float, wait: str, run: str) -> Ta
 
 def _row(level: int, key: Key, tally: Tally) -> SpanRollup:
     start, queue, kind, word = key
-    return SpanRollup(
-        minutes=level,
-        start=start,
-        queue=queue,
-        type=kind,
-        outcome=word,
-        count=tally.count,
-        wait_ms_sum=tally.wait_ms_sum,
-        run_ms_sum=tally.run_ms_sum,
-        wait_histogram=histogram.encode(tally.wait),
-        run_histogram=histogram.encode(tally.run),
-    )
+    return SpanRollup(minutes=level, start=start, queue=queue, type=kind, outcome=word, **tally.columns)
 
 
 def _positions() -> dict[int, int]:

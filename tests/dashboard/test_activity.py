@@ -101,7 +101,7 @@ def test_pages_end_where_all_was_shown_and_say_how_far_was_searched(
 def test_the_download_is_csv_that_no_spreadsheet_runs(page: Client) -> None:
     node_registry.drain([make_node("w-1")], reason='=HYPERLINK("x")', actor="=ada", now=NOW)
     answer = page.get("/activity/export/")
-    rows = list(csv.reader(io.StringIO(b"".join(answer).decode())))
+    rows = list(csv.reader(io.StringIO(answer.content.decode())))
     assert rows[0] == ["id", "at", "who", "what", "facts"]
     assert rows[1][2:4] == ["'=ada", "node.draining"]
     assert json.loads(rows[1][4])["name"] == "w-1"

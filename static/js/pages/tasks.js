@@ -4,6 +4,7 @@ import { bind } from "../bind.js";
 import { AllMatching, askBulk } from "../bulk_dialog.js";
 import { ask } from "../dialog.js";
 import { byId, isTyping } from "../dom.js";
+import { renew } from "../fresh_list.js";
 import { onKeys } from "../keys.js";
 import { live } from "../live.js";
 import { queryBar } from "../query_bar.js";
@@ -157,11 +158,7 @@ async function reload() {
   if (isReloading) return;
   isReloading = true;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok || answer.redirected) return location.reload();
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("task-list");
-    if (!fresh) return location.reload();
-    byId("task-list").replaceChildren(...fresh.childNodes);
+    if (!(await renew("task-list"))) return;
     showSelection();
     subscribe();
   } finally {
