@@ -59,6 +59,8 @@ def _measure(var: Path, database_url: str, options: argparse.Namespace) -> int:
         visit = Visit(browser, installed)
         visit.context.add_init_script(_WATCH)
         visit.sign_in()
+        # It would be one tab more than a session may have.
+        visit.page.goto("about:blank")
         complaints = _storm(installed, visit, options) + _come_and_go(installed, visit, options.cycles)
         installed.stop()
     for complaint in complaints:
@@ -98,12 +100,12 @@ class Tab:
 def _storm(installed: Installation, visit: Visit, options: argparse.Namespace) -> list[str]:
     tabs = [Tab(visit, address) for address, _ in zip(cycle(PAGES), range(options.tabs), strict=False)]
     token = installed.manage("api_token", "create", "admin").stdout.strip()
-    pump, client = Pump(ApiClient(installed.port, token), options), ApiClient(installed.port, token)
+    pump = Pump(ApiClient(installed.port, token), options)
     _rest(tabs[0].page, 3)
     for tab in tabs:
         tab.longest_ms()
     before = [tab.heap_mb() for tab in tabs]
-    cpu, fed = cpu_seconds(installed.processes()), _changes(client)
+    cpu, fed = cpu_seconds(installed.processes()), _changes(installed.port, token)
     for tab in tabs:
         tab.frames.clear()
     started = time.monotonic()
@@ -112,7 +114,7 @@ def _storm(installed: Installation, visit: Visit, options: argparse.Namespace) -
         # Playwright hands out what the sockets received only while it is called.
         _rest(tabs[0].page, 1)
     took = time.monotonic() - started
-    changed = _changes(client) - fed
+    changed = _changes(installed.port, token) - fed
     used = {name: after - cpu[name] for name, after in cpu_seconds(installed.processes()).items()}
     print(f"{changed / took:,.0f} task changes a second for {took:.0f} s, {options.tabs} tabs")
     print("cores used: " + ", ".join(f"{name} {seconds / took:.2f}" for name, seconds in used.items()))
@@ -144,9 +146,10 @@ class Pump(threading.Thread):
             self._client.post("/api/v1/tasks", self._body)
 
 
-def _changes(client: ApiClient) -> int:
+def _changes(port: int, token: str) -> int:
     """Changes of tasks so far: each was made, and those that have ended were handed out as well."""
-    counts = client.get("/api/v1/counts")
+    # By a new connection: one that has been idle for a minute is closed.
+    counts = ApiClient(port, token).get("/api/v1/counts")
     return int(sum(counts.values()) + 2 * counts["succeeded"])
 
 

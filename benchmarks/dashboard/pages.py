@@ -22,7 +22,9 @@ from dispatcher.states import TaskState
 LIST_MS, OVERVIEW_MS = 150.0, 300.0
 STATEMENT_MS = 2000.0
 #: What nodes hold may be counted: there is an index of just that, and no more of it than there are slots.
-_COUNT_OF_TASKS = re.compile(r'COUNT\([^)]*\).*FROM "dispatcher_task"(?! WHERE "dispatcher_task"."state" IN \(2, 3\))')
+_COUNT_OF_TASKS = re.compile(
+    r'COUNT\([^)]*\).*FROM "dispatcher_task"(?! WHERE "dispatcher_task"."state" IN \(\(?2\)?, \(?3\)?\))'
+)
 
 PAGES = (
     "/", "/queues/", "/queues/gpu/", "/nodes/", "/nodes/w-03/", "/types/", "/types/render/", "/activity/",
