@@ -7,6 +7,7 @@ from typing import Any
 
 from dispatcher.api.conf import REST_FRAMEWORK  # noqa: F401 (a setting)
 from dispatcher.conf import Conf
+from taskdist_site import static_files
 from taskdist_site.env import Environment, host_of, postgresql_settings
 from taskdist_site.first_run import secret_key
 
@@ -44,7 +45,7 @@ MIDDLEWARE = [
     "taskdist_site.middleware.SafeHeaders",
     "django.middleware.security.SecurityMiddleware",
     "dispatcher.api.fallback.DatabaseOutages",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "taskdist_site.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "dispatcher.dashboard.locale.PageLocale",
     "django.middleware.common.CommonMiddleware",
@@ -171,12 +172,11 @@ TIME_ZONE = "UTC"
 
 # --- Files ----------------------------------------------------------------------------------------
 
-STATIC_URL = "/static/"
+# By edition, which browsers keep; in debug mode they ask each time.
+STATIC_URL = static_files.ROOT_URL if DEBUG else f"{static_files.ROOT_URL}{static_files.edition(BASE_DIR / 'static')}/"
 STATICFILES_DIRS = [path for path in [BASE_DIR / "static"] if path.is_dir()]
-# Files are served from where they lie: no collecting step that can be forgotten after an upgrade.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
-# Browsers ask again each time (304 by modification time): modules of two versions never mix.
 WHITENOISE_MAX_AGE = 0
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 

@@ -72,8 +72,8 @@ async function learnNames() {
     ),
   ];
   if (!dialog.open) return;
-  // What is chosen already stays so: the names come a moment later.
-  const { text, kind } = shown[chosen] ?? {};
+  // What somebody has moved to stays chosen: the names come a moment later. The first stays the first, whatever it is.
+  const { text, kind } = (chosen > 0 && shown[chosen]) || {};
   show();
   choose(shown.findIndex((command) => command.text === text && command.kind === kind));
 }

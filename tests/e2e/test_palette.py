@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Api
@@ -118,3 +118,16 @@ def test_single_letters_can_be_switched_off_and_the_rest_goes_on(visit: Visit) -
     page.keyboard.press("Escape")
     page.keyboard.press("p")
     expect(page.locator("#live-pill")).to_have_text("Paused")
+
+
+def test_names_that_come_late_take_the_first_place_and_are_what_enter_runs(visit: Visit) -> None:
+    page = visit.open("/")
+    held: list[Route] = []
+    page.route("**/api/v1/types", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
+    ask(page, "submit demo.echo")
+    expect(page.locator("#palette-0")).to_contain_text("Search for")
+    with page.expect_response("**/api/v1/types"):
+        held[0].continue_()
+    expect(page.locator("#palette-0")).to_have_text(re.compile("^Submit demo.echo"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/submit/?type=demo.echo")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from django.conf import settings
+
 from dispatcher.overload.gate import Gate, Places
 
 
@@ -97,12 +99,12 @@ async def test_scripts_and_styles_come_through_while_all_places_are_taken() -> N
     work = Work()
     gate = Gate(work, Places(2, kept_for_nodes=1, backlog=0))
     busy = [request(gate) for _ in range(2)]
-    files = [request(gate, f"/static/js/{number}.js") for number in range(10)]
+    files = [request(gate, f"{settings.STATIC_URL}js/{number}.js") for number in range(10)]
     await settle()
     assert await busy[1] == 503
     # Four at a time; the others wait longer than requests do.
     assert (work.running, [one.done() for one in files]) == (5, [False] * 10)
-    assert not gate.is_full_for("/static/js/shell.js")
+    assert not gate.is_full_for(f"{settings.STATIC_URL}js/shell.js")
     work.done.set()
     assert await asyncio.gather(*files) == [200] * 10
     assert (gate.places.inside, gate.file_places.inside) == (0, 0)
