@@ -56,17 +56,25 @@ export const percentiles = (kind) => ({
  * @param {"depth" | "oldest"} gauge
  * @returns {Spec}
  */
-export const byQueue = (gauge) => ({
-  kind: "lines",
-  empty: t("chart.no_depth"),
-  series: (/** @type {SeriesPoint[]} */ points) => queueLines(gauge, points),
-  ...(gauge === "depth" ? { unit: count } : { unit: duration, mark, isLogarithmic: true }),
-});
-
-/** @param {"depth" | "oldest"} gauge @param {SeriesPoint[]} points @returns {Series[]} */
-function queueLines(gauge, points) {
+export function byQueue(gauge) {
+  // A queue that had a line keeps it: what comes and goes within a second would make the chart anew each time.
   /** @type {Map<string, number>} */
   const highest = new Map();
+  return {
+    kind: "lines",
+    empty: t("chart.no_depth"),
+    series: (/** @type {SeriesPoint[]} */ points) => queueLines(gauge, points, highest),
+    ...(gauge === "depth" ? { unit: count } : { unit: duration, mark, isLogarithmic: true }),
+  };
+}
+
+/**
+ * @param {"depth" | "oldest"} gauge
+ * @param {SeriesPoint[]} points
+ * @param {Map<string, number>} highest depth of each queue so far; what these points have is added
+ * @returns {Series[]}
+ */
+function queueLines(gauge, points, highest) {
   // Ranked by depth in both charts: a queue has one colour.
   for (const { depth } of points) {
     for (const [queue, n] of Object.entries(depth)) highest.set(queue, Math.max(n, highest.get(queue) ?? 0));

@@ -8,6 +8,7 @@
 import vendored from "../vendor/uplot-1.6.32/uPlot.min.js";
 import { apart, betweenMarks, marksWithin, perStep, STEPS, stepName, timeMarks } from "./chart_axis.js";
 import { make, makeSvg } from "./dom.js";
+import { paced } from "./pace.js";
 import { t } from "./strings.js";
 import { zoneLabel, zoneName } from "./zone.js";
 
@@ -40,14 +41,20 @@ const forced = matchMedia("(forced-colors: active)");
 /** Where the system chooses the colours, series differ by dashes, and bars by these. @type {Record<string, string>} */
 const FORCED = { "--grid": "GrayText", "--fill-failed": "Highlight", "--fill-other": "GrayText" };
 
+/** What was found, until the theme changes: to ask costs the browser a layout. @type {Map<string, string>} */
+const colours = new Map();
+
 /** A colour as the canvas needs it. @param {string} property */
 function colour(property) {
   if (forced.matches) return FORCED[property] ?? "CanvasText";
+  const known = colours.get(property);
+  if (known) return known;
   const probe = make("span");
   probe.style.color = `var(${property})`;
   document.body.append(probe);
   const value = getComputedStyle(probe).color;
   probe.remove();
+  colours.set(property, value);
   return value;
 }
 
@@ -90,16 +97,20 @@ export class Chart {
     this.#plotBox.addEventListener("blur", () => this.#plot?.setCursor({ left: -10, top: -10 }));
     new ResizeObserver(() => this.#resize()).observe(this.#plotBox);
     for (const query of [matchMedia("(prefers-color-scheme: dark)"), forced]) {
-      query.addEventListener("change", () => this.#remake());
+      query.addEventListener("change", () => this.#recolour());
     }
-    addEventListener("taskdist-theme", () => this.#remake());
+    addEventListener("taskdist-theme", () => this.#recolour());
   }
 
   /**
-   * Show these points.
-   * @param {any[]} points
+   * Show these points. They are of a minute or more: nobody sees more of them four times a second, and charts that are
+   * drawn later are drawn each in a task of its own.
+   * @type {(points: any[]) => void}
    */
-  show(points) {
+  show = paced((points) => this.#show(points), 1000);
+
+  /** @param {any[]} points */
+  #show(points) {
     this.#starts = points.map((point) => Date.parse(point.minute) / 1000);
     if (points.length > 1) this.#step = this.#starts[1] - this.#starts[0];
     this.#series = this.#spec.series(points);
@@ -153,6 +164,11 @@ export class Chart {
     const times = this.#starts.map((start) => start + this.#step / 2);
     const rows = this.#spec.kind === "bars" ? stacked(this.#series).reverse() : this.#series.map(({ values }) => values);
     return [times, ...rows];
+  }
+
+  #recolour() {
+    colours.clear();
+    this.#remake();
   }
 
   #remake() {
