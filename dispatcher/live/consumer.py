@@ -19,7 +19,7 @@ from dispatcher.live.hub import Hub, hub_of_this_loop
 from dispatcher.live.origin import is_own
 from dispatcher.live.seat import MAX_TOPICS, Seat, WrongAck
 from dispatcher.live.topics import TopicError, parse_topic
-from dispatcher.live.version import VERSION
+from dispatcher.live.version import build
 
 # Of our own: daphne takes no others from an application, and says 1011 instead.
 CLOSE_PROTOCOL = 4400
@@ -66,7 +66,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         if not self._take_place():
             await self.close(CLOSE_UNAVAILABLE)
             return
-        welcome = messages.Welcome(server_time=timezone.now(), epoch=self._hub.epoch, version=VERSION)
+        welcome = messages.Welcome(server_time=timezone.now(), epoch=self._hub.epoch, version=build())
         await self._say(welcome)
         for work in (self._seat.serve(), self._watch()):
             self._start(work)

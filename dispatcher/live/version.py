@@ -1,10 +1,12 @@
-"""The version of this program, as it is installed or as its project file says."""
+"""The version of this program, as it is installed or as its project file says, and what tells its builds apart."""
 
 from __future__ import annotations
 
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from django.conf import settings
 
 
 def _version() -> str:
@@ -16,3 +18,9 @@ def _version() -> str:
 
 
 VERSION = _version()
+
+
+def build() -> str:
+    """The version and the edition of the files of pages, which addresses of files hold: ``0.1.0+9f0c2a51d7e8``."""
+    edition = settings.STATIC_URL.strip("/").rpartition("/")[2]
+    return f"{VERSION}+{edition}"

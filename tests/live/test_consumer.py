@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import settings
 
 from dispatcher.live import consumer, topics
 from dispatcher.live.hub import hub_of_this_loop
@@ -20,6 +21,8 @@ async def test_a_welcome_comes_first(cookie: str) -> None:
     browser = Browser(cookie)
     welcome = await browser.open()
     assert (welcome["type"], welcome["protocol"], welcome["max_hz"]) == ("welcome", 1, 4)
+    # An open page whose scripts are of another build offers to be loaded anew.
+    assert f"/static/{welcome['version'].partition('+')[2]}/" == settings.STATIC_URL
     await browser.say(type="ping", t=12.5)
     pong = await browser.frame()
     assert (pong["type"], pong["t"]) == ("pong", 12.5)
