@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sqlite test-postgres test-newest check check-scripts fix docs words types lock fuzz bench chaos simulate clean
+.PHONY: help run test test-sqlite test-postgres test-newest check check-scripts fix docs words types pictures lock fuzz bench chaos simulate clean
 
 VENV := .venv
 NEWEST := .venv-newest
@@ -79,6 +79,9 @@ types: $(DEV_STAMP) ## write the types of scripts that are made from the Python 
 
 words: $(RUN_STAMP) ## write locale/ anew from the sources, and say what is not translated yet
 	@$(VENV)/bin/python scripts/write_words.py
+
+pictures: $(DEV_STAMP) ## photograph every page of a live demo in both themes and two widths: OUT=var/pictures ARGS=
+	@$(VENV)/bin/python -m tests.pictures $(if $(OUT),--out $(OUT)) $(ARGS)
 
 lock: $(DEV_STAMP) ## pin the newest allowed version of every dependency, with hashes
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.conftest import new_installation_database
 from tests.e2e.browser import Visit, chromium
+from tests.e2e.rest import Api
 from tests.launch.installation import Installation, installation
 from tests.launch.programs import eventually
-
-
-class Api:
-    """The REST API with a token."""
-
-    def __init__(self, installed: Installation) -> None:
-        self._url = installed.url
-        self.token = installed.manage("api_token", "create", "admin").stdout.strip()
-
-    def ask(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
-        """GET, or POST where there is a body; the decoded answer."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self._url + path, data=data, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)
-
-    def node(self, name: str) -> dict[str, Any]:
-        """One node, as the API shows it."""
-        found: dict[str, Any] = self.ask(f"/api/v1/nodes/{name}")["node"]
-        return found
-
-    def submit(self, *tasks: dict[str, Any]) -> list[str]:
-        """Submit tasks; their ids."""
-        ids: list[str] = self.ask("/api/v1/tasks", {"tasks": list(tasks)})["ids"]
-        return ids
-
-    def task(self, task_id: str) -> dict[str, Any]:
-        """One task with everything."""
-        found: dict[str, Any] = self.ask(f"/api/v1/tasks/{task_id}")
-        return found
-
-    def await_state(self, task_id: str, *states: str, seconds: float = 60.0) -> dict[str, Any]:
-        """Wait until a task is in one of the states."""
-        assert eventually(lambda: self.task(task_id)["state"] in states, seconds=seconds), self.task(task_id)
-        return self.task(task_id)
 
 
 @contextmanager
