@@ -58,6 +58,14 @@ async function rowsOf(path) {
   return answer?.ok ? ((await answer.json())[path] ?? []) : [];
 }
 
+/** @param {{name: string}} type @returns {Command} */
+const submitting = ({ name }) =>
+  place(t("palette.submit", { name }), t("palette.command"), `/submit/?${new URLSearchParams({ type: name })}`);
+
+/** Its page asks until when, and shows what it holds. @param {{name: string}} node @returns {Command} */
+const draining = ({ name }) =>
+  place(t("palette.drain", { name }), t("palette.command"), `${format("node_url", name, 0)}#drain`);
+
 async function learnNames() {
   if (performance.now() - namedAt < FRESH_MS) return;
   namedAt = performance.now();
@@ -67,9 +75,7 @@ async function learnNames() {
     ...nodes.map(({ name }) => place(name, t("palette.node"), format("node_url", name, 0))),
     ...queues.map(({ name }) => place(name, t("palette.queue"), format("queue_tasks_url", name, 0))),
     ...types.map(({ name }) => place(name, t("palette.type"), `/types/${encodeURIComponent(name)}/`)),
-    ...types.flatMap(({ name }) =>
-      mayOperate ? [place(t("palette.submit", { name }), t("palette.command"), `/submit/?${new URLSearchParams({ type: name })}`)] : [],
-    ),
+    ...(mayOperate ? [...types.map(submitting), ...nodes.map(draining)] : []),
   ];
   if (!dialog.open) return;
   // What somebody has moved to stays chosen: the names come a moment later. The first stays the first, whatever it is.

@@ -104,6 +104,8 @@ byId("palette-button").addEventListener("click", () => {
   openPalette();
 });
 offer(t("key.theme"), switchTheme);
+const otherLanguage = /** @type {HTMLElement | null} */ (document.querySelector(".language-switch button"));
+if (otherLanguage) offer(otherLanguage.title, () => otherLanguage.click());
 pill.addEventListener("click", togglePause);
 live.addEventListener("status", showStatus);
 // How long ago it was that something was heard.

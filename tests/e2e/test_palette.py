@@ -28,6 +28,7 @@ def test_the_palette_leads_to_pages_nodes_types_and_tasks(visit: Visit, api: Api
         "local-1": "/nodes/local-1/",
         f"#{task_id}": f"/tasks/{task_id}/",
         "submit demo.echo": "/submit/?type=demo.echo",
+        "drain local-1": "/nodes/local-1/#drain",
     }.items():
         ask(page, text)
         expect(page.locator("#palette-0")).to_contain_text(text.strip("#"), ignore_case=True)
@@ -72,6 +73,9 @@ def test_the_palette_does_what_the_page_can_do(visit: Visit, api: Api) -> None:
     ask(page, "light and dark")
     page.keyboard.press("Enter")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    ask(page, "中文")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-Hans")
 
 
 def test_what_is_nothing_else_is_searched_for(visit: Visit) -> None:

@@ -91,6 +91,7 @@ export default {
   "palette.task": "Task {id}",
   "palette.search": "Search for “{text}”",
   "palette.submit": "Submit {name}",
+  "palette.drain": "Drain {name}…",
 
   "toast.close": "Close",
   "error.network": "The server cannot be reached. Nothing was changed; try again.",

@@ -91,6 +91,7 @@ export default {
   "palette.task": "任务 {id}",
   "palette.search": "搜索“{text}”",
   "palette.submit": "提交 {name}",
+  "palette.drain": "排空 {name}…",
 
   "toast.close": "关闭",
   "error.network": "无法连接服务器。未做任何更改，请重试。",
