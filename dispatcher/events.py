@@ -326,6 +326,32 @@ class BulkFailed(BulkOutcome, frozen=True):
     kind: ClassVar[str] = "bulk.failed"
 
 
+class ViewEvent(Event, kw_only=True, frozen=True):
+    """Base of what happens to a view of the list of tasks that somebody keeps by a name."""
+
+    view_id: int
+    name: str
+    shared: bool = False
+
+
+class ViewSaved(ViewEvent, frozen=True):
+    """Somebody saved a view."""
+
+    kind: ClassVar[str] = "view.saved"
+
+
+class ViewEdited(ViewEvent, frozen=True):
+    """Its owner changed what it shows, what it is called or whom it is for."""
+
+    kind: ClassVar[str] = "view.edited"
+
+
+class ViewDeleted(ViewEvent, frozen=True):
+    """Its owner, or an admin, deleted it."""
+
+    kind: ClassVar[str] = "view.deleted"
+
+
 CATALOGUE: dict[str, type[Event]] = {
     event.kind: event
     for event in (
@@ -335,6 +361,7 @@ CATALOGUE: dict[str, type[Event]] = {
         QueueCreated, QueuePaused, QueueResumed, QueueEdited, CredentialIssued, CredentialRevoked,
         RotationRequested, AccountCreated, AccountEdited, AccountDeleted,
         BulkStarted, BulkPaused, BulkResumed, BulkFinished, BulkCancelled, BulkFailed,
+        ViewSaved, ViewEdited, ViewDeleted,
     )
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from dispatcher.models import (
     LogChunk,
     Node,
     Queue,
+    SavedView,
     Task,
     TaskProgress,
     TaskTag,
@@ -191,6 +192,12 @@ def make_bulk_job(*, state: str = "running", now: datetime = NOW, **fields: Any)
         "created_at": now, "next_at": now,
     }  # fmt: skip
     return BulkJob.objects.create(**row | {"state": state} | implied | fields)
+
+
+def make_view(owner: Any = None, *, name: str = "Failures", now: datetime = NOW, **fields: Any) -> SavedView:
+    """A saved view."""
+    owner = owner or make_user("vera")
+    return SavedView.objects.create(owner=owner, name=name, created_at=now, changed_at=now, **fields)
 
 
 def make_error(kind: str = "ValueError", message: str = "bad value", traceback: str = "Traceback …") -> str:

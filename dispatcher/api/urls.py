@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
-from dispatcher.api import bulk_routes, feed, health, node_wire, nodes, problems, queue_routes, tasks, types
+from dispatcher.api import (
+    bulk_routes,
+    feed,
+    health,
+    node_wire,
+    nodes,
+    problems,
+    queue_routes,
+    tasks,
+    types,
+    view_routes,
+)
 from dispatcher.api.openapi import view as openapi
 
 app_name = "api"
@@ -42,6 +53,8 @@ routes = [
     path("queues/<str:name>/resume", queue_routes.ResumeView.as_view(), name="queue-resume"),
     path("types", types.TypesView.as_view(), name="types"),
     path("types/<path:name>", types.TypeView.as_view(), name="type"),
+    path("views", view_routes.ViewsView.as_view(), name="views"),
+    path("views/<str:view_id>", view_routes.ViewView.as_view(), name="view"),
     path("counts", feed.CountsView.as_view(), name="counts"),
     path("series", feed.SeriesView.as_view(), name="series"),
     path("changes", feed.ChangesView.as_view(), name="changes"),

@@ -37,6 +37,7 @@ _AREA_NAMES: Final = {
     "tokens": gettext_lazy("Tokens"),
     "accounts": gettext_lazy("Accounts"),
     "bulk": gettext_lazy("Bulk actions"),
+    "views": gettext_lazy("Views"),
 }
 _ICONS: Final = {
     "tasks": "tasks",
@@ -45,6 +46,7 @@ _ICONS: Final = {
     "tokens": "lock",
     "accounts": "user",
     "bulk": "tasks",
+    "views": "tasks",
 }
 _WORDS: Final = {
     "tasks.changed": gettext_lazy("Changed"),
@@ -66,6 +68,9 @@ _WORDS: Final = {
     "bulk.paused": gettext_lazy("Paused the bulk action"),
     "bulk.resumed": gettext_lazy("Resumed the bulk action"),
     "bulk.cancelled": gettext_lazy("Stopped the bulk action"),
+    "view.saved": gettext_lazy("Saved the view"),
+    "view.edited": gettext_lazy("Changed the view"),
+    "view.deleted": gettext_lazy("Deleted the view"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, re_path
 
-from dispatcher.dashboard import nodes, queues, types, views
+from dispatcher.dashboard import nodes, queues, task_views, types, views
 from dispatcher.dashboard.activity import activity, activity_export
 from dispatcher.dashboard.bulk import bulk, bulk_job
 from dispatcher.dashboard.log_text import log_text
@@ -18,7 +18,10 @@ app_name = "dashboard"
 
 urlpatterns = [
     path("", views.overview, name="overview"),
-    path("tasks/", views.tasks, name="tasks"),
+    path("tasks/", task_views.tasks, name="tasks"),
+    path("tasks/views/", task_views.save_view, name="save_view"),
+    re_path(r"^tasks/views/(?P<view_id>[0-9]{1,18})/$", task_views.edit_view, name="edit_view"),
+    re_path(r"^tasks/views/(?P<view_id>[0-9]{1,18})/delete/$", task_views.delete_view, name="delete_view"),
     path("tasks/tasks.csv", tasks_csv, name="tasks_csv"),
     path("tasks/suggestions/", suggestions, name="task_suggestions"),
     re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/$", views.task, name="task"),

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from dispatcher import queries, roles
 from dispatcher.api.problems import Problem
 from dispatcher.backlog import BacklogFull
-from dispatcher.dashboard import task_list, task_page
+from dispatcher.dashboard import task_page
 from dispatcher.dashboard.overview_page import overview_context
 from dispatcher.dashboard.sight import asked_sight
 from dispatcher.dashboard.submit_form import defaults, initial_of, new_key, submit_fields
@@ -47,13 +47,6 @@ def missing(request: HttpRequest, page: str, title: str, text: str, back: tuple[
 def overview(request: HttpRequest) -> HttpResponse:
     """Is it healthy, what is stuck, and why."""
     return page_of(request, "overview", "overview", **overview_context(request, timezone.now()))
-
-
-@login_required
-@require_safe
-def tasks(request: HttpRequest) -> HttpResponse:
-    """Tasks that match a query, newest first."""
-    return page_of(request, "tasks", "tasks", **task_list.context(request.GET))
 
 
 @login_required

@@ -10,6 +10,7 @@ from dispatcher.models.feed import Change, FeedCursor, MinuteRollup, SpanRollup,
 from dispatcher.models.node import EngineProcess, Node, SchedulerMemory
 from dispatcher.models.node_minute import NodeMinute
 from dispatcher.models.queue import Lane, Queue
+from dispatcher.models.saved_view import SavedView
 from dispatcher.models.task import Task
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Node",
     "NodeMinute",
     "Queue",
+    "SavedView",
     "SchedulerMemory",
     "SpanRollup",
     "StateCount",

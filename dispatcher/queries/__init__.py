@@ -18,9 +18,11 @@ from dispatcher.queries.node_rows import node_detail, nodes
 from dispatcher.queries.queue_detail import queue_detail
 from dispatcher.queries.queue_rows import queues, queues_document
 from dispatcher.queries.ranges import RangeError, TimeRange, parse_range
+from dispatcher.queries.saved_views import saved_view, saved_views
 from dispatcher.queries.task_detail import task_detail, task_document
 from dispatcher.queries.task_events import task_events
 from dispatcher.queries.task_logs import log_line, log_pages, log_tail, task_logs
+from dispatcher.queries.task_look import TaskLook
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import MAX_LIMIT, task_page
 from dispatcher.queries.tasks_document import tasks_document
@@ -40,6 +42,7 @@ __all__ = [
     "RangeError",
     "Subject",
     "TaskFilters",
+    "TaskLook",
     "TimeRange",
     "api_tokens",
     "audit_page",
@@ -61,6 +64,8 @@ __all__ = [
     "queue_detail",
     "queues",
     "queues_document",
+    "saved_view",
+    "saved_views",
     "task_detail",
     "task_document",
     "task_events",

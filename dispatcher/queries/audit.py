@@ -28,6 +28,7 @@ AREAS: Final[Mapping[str, tuple[str, ...]]] = {
     "tokens": ("credential",),
     "accounts": ("account",),
     "bulk": ("bulk",),
+    "views": ("view",),
 }
 
 

@@ -9,7 +9,7 @@ import { byId } from "./dom.js";
  * @returns {Promise<boolean>} false: it is not there any more, and the page is loaded anew
  */
 export async function renew(id) {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const answer = await fetch(byId(id).dataset.address || location.href, { headers: { Accept: "text/html" } });
   const page = answer.ok && !answer.redirected ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
   const fresh = page?.getElementById(id);
   if (!fresh) {

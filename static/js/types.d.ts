@@ -462,6 +462,27 @@ export interface QueuesDocument {
   queues: QueueRow[];
 }
 
+/** A view of the list of tasks that somebody keeps by a name. */
+export interface SavedViewRow {
+  id: string;
+  name: string;
+  /** In the search language; "" for all tasks. */
+  q: string;
+  /** "" for the newest first. */
+  sort: string;
+  /** Names of columns with commas between; "" for the reader's own choice. */
+  cols: string;
+  owner: string;
+  /** Whether everybody sees it. */
+  shared: boolean;
+  changed_at: Time;
+}
+
+/** Those of who asks, and those that others share. */
+export interface SavedViews {
+  views: SavedViewRow[];
+}
+
 /** The charts of a stretch of time. */
 export interface Series {
   /** 15m, 1h, 6h, 24h or 7d: it moves with the clock; "" for one that stays. */
@@ -1226,6 +1247,30 @@ export interface BulkFailed {
   reason?: string;
 }
 
+/** Somebody saved a view. */
+export interface ViewSaved {
+  kind: "view.saved";
+  view_id: number;
+  name: string;
+  shared?: boolean;
+}
+
+/** Its owner changed what it shows, what it is called or whom it is for. */
+export interface ViewEdited {
+  kind: "view.edited";
+  view_id: number;
+  name: string;
+  shared?: boolean;
+}
+
+/** Its owner, or an admin, deleted it. */
+export interface ViewDeleted {
+  kind: "view.deleted";
+  view_id: number;
+  name: string;
+  shared?: boolean;
+}
+
 /** What can happen. */
 export type FeedEvent =
   | TasksChanged
@@ -1261,6 +1306,9 @@ export type FeedEvent =
   | BulkResumed
   | BulkFinished
   | BulkCancelled
-  | BulkFailed;
+  | BulkFailed
+  | ViewSaved
+  | ViewEdited
+  | ViewDeleted;
 
 export type EventKind = FeedEvent["kind"];

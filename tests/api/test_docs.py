@@ -61,6 +61,7 @@ def names_for_the_page() -> dict[str, str]:
         "NODE_TOKEN": node_registry.issue_credential(name="gpu-1", actor="tests", now=now()),
         "ID": "",
         "JOB": "",
+        "VIEW": "",
         "TUTORIAL_ID": "",
     }
 
@@ -75,10 +76,17 @@ def test_every_example_works() -> None:
             names["TUTORIAL_ID"] = _given_to(Node.objects.get(name="gpu-1"))
         answer = run(command, names)
         assert 200 <= answer.status < 300, (command, answer)
-        if "/bulk" in command and "job" in answer.json:
-            names["JOB"] = answer.json["job"]["id"]
-        if not names["ID"]:
-            names["ID"] = answer.json["id"]
+        note_ids(names, command, answer)
+
+
+def note_ids(names: dict[str, str], command: str, answer: Answer) -> None:
+    """Keep the ids that later examples ask for."""
+    if "/bulk" in command and "job" in answer.json:
+        names["JOB"] = answer.json["job"]["id"]
+    if "/views" in command and "id" in answer.json:
+        names["VIEW"] = answer.json["id"]
+    if not names["ID"]:
+        names["ID"] = answer.json["id"]
 
 
 def _given_to(node: Node) -> str:

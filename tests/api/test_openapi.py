@@ -171,10 +171,7 @@ def test_every_example_of_the_page_is_answered_as_documented() -> None:
         if "/result" in command and "gpu-1" in command:
             names["TUTORIAL_ID"] = test_docs._given_to(Node.objects.get(name="gpu-1"))
         answer = test_docs.run(command, names)
-        if "/bulk" in command and "job" in answer.json:
-            names["JOB"] = answer.json["job"]["id"]
-        if not names["ID"]:
-            names["ID"] = answer.json["id"]
+        test_docs.note_ids(names, command, answer)
         method, path = asked(command, names)
         assert answer_complaints(method, path, answer) == [], (command, answer)
 

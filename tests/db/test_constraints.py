@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, models, transaction
 
 from dispatcher import credentials, queues
@@ -34,6 +35,7 @@ from tests.factories import (
     make_queue,
     make_task,
     make_user,
+    make_view,
 )
 
 pytestmark = pytest.mark.django_db
@@ -225,6 +227,7 @@ BREACHES = [
     Breach("bulk_tally_reason_known", bulk_tally, "reason = 'whim'"),
     Breach("bulk_tally_counts_something", bulk_tally, "count = 0"),
     Breach("bulk_skip_reason_known", bulk_skip, "reason = 'whim'"),
+    Breach("view_has_name", make_view, "name = ''"),
     Breach("state_count_state_known", lambda: StateCount.objects.create(lane_id=1, state=0), "state = 2"),
     Breach("state_count_state_known", lambda: StateCount.objects.create(lane_id=1, state=0), "state = 8"),
     Breach("feed_cursor_not_negative", lambda: FeedCursor.objects.create(name="x"), "position = -1"),
@@ -243,6 +246,7 @@ UNIQUE: dict[str, Callable[[], models.Model]] = {
     "minute_rollup_unique": lambda: MinuteRollup.objects.create(minute=NOW, queue="q", type="t", outcome="failed"),
     "span_rollup_unique": lambda: SpanRollup.objects.create(minutes=60, start=NOW, outcome="failed"),
     "node_minute_unique": lambda: NodeMinute.objects.create(minute=NOW, node_id=1),
+    "view_name_once": lambda: make_view(User.objects.filter(username="vera").first()),
     "Credential.digest": api_token,
     "Node.name": make_node,
     "Queue.name": make_queue,

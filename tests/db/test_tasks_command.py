@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from dispatcher.queries import task_search
 from dispatcher.states import TaskState
-from tests.factories import make_task
+from tests.factories import make_task, make_user, make_view
 
 pytestmark = pytest.mark.django_db
 
@@ -69,3 +69,20 @@ def test_help_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "args.user.id:42" in shown
     assert "submitter:ci" in shown
+
+
+def test_a_saved_view_is_looked_for_by_name_or_number() -> None:
+    view = make_view(name="Of gpu", q="queue:gpu")
+    task, _ = make_task(queue="gpu"), make_task()
+    for name in ("Of gpu", str(view.pk)):
+        out, _ = run("--view", name, "--json")
+        assert [json.loads(line)["id"] for line in out.splitlines()] == [str(task.pk)]
+    assert run("--view", "Of gpu", "state:failed", "--json")[0] == ""
+
+
+def test_a_view_that_is_not_there_or_not_the_only_one_is_an_error() -> None:
+    with pytest.raises(CommandError, match="there is no saved view 'x'"):
+        call_command("tasks", "--view", "x")
+    first, second = (make_view(make_user(name), name="x") for name in ("ada", "bob"))
+    with pytest.raises(CommandError, match=f"by its number which: {first.pk} of ada, {second.pk} of bob"):
+        call_command("tasks", "--view", "x")

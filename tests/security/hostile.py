@@ -27,6 +27,7 @@ from tests.factories import (
     make_queue,
     make_task,
     make_user,
+    make_view,
     tell,
 )
 
@@ -86,7 +87,9 @@ def make_world() -> dict[str, str]:
     job = make_bulk_job(state="failed", now=at, actor=LONG[:150], query=LONG, error=LONG[:300])
     BulkTally.objects.create(job=job, reason="refused", count=1)
     BulkSkip.objects.create(job=job, reason="refused", task_id=tasks["failed"].pk, detail=LONG[:300])
-    objects = {"node": node, "queue": queue, "attempt": attempt, "change": change, "credential": credential,
+    view = make_view(user, name=LONG[:80], shared=True, q="state:failed", now=at)
+    objects = {"view": view, "node": node,
+               "queue": queue, "attempt": attempt, "change": change, "credential": credential,
                "bulk": job, "user": user, "group": group, **tasks}  # fmt: skip
     return {name: str(made.pk) for name, made in objects.items()} | {"node_name": NAME, "username": user.username}
 

@@ -105,6 +105,12 @@ _API: dict[str, list[tuple[str, Least, dict[str, Any] | None, int]]] = {
     "queues/<str:name>": [("GET", TASKS_READ, None, 200), ("PATCH", OPERATE, {"description": "d"}, 200)],
     "queues/<str:name>/pause": [("POST", OPERATE, {"reason": "r"}, 200)],
     "queues/<str:name>/resume": [("POST", OPERATE, {}, 200)],
+    "views": [("GET", TASKS_READ, None, 200), ("POST", TASKS_WRITE, {"name": "new"}, 201)],
+    "views/<str:view_id>": [
+        ("GET", TASKS_READ, None, 200),
+        ("PATCH", TASKS_WRITE, {"name": "other"}, 200),
+        ("DELETE", TASKS_WRITE, None, 200),
+    ],
     "types": [("GET", TASKS_READ, None, 200)],
     "types/<path:name>": [("GET", TASKS_READ, None, 200)],
     "counts": [("GET", TASKS_READ, None, 200)],
@@ -145,6 +151,11 @@ _PAGES = [
             "types/",
         )
     ),
+    Row("tasks/views/", "GET", SIGNED_IN, "/tasks/views/", status=(302,)),
+    Row("tasks/views/", "POST", SIGNED_IN, "/tasks/views/", {"name": "new"}, (302,)),
+    Row("tasks/views/(?P<view_id>[0-9]{1,18})/", "GET", SIGNED_IN, "/tasks/views/{view}/", status=(302,)),
+    Row("tasks/views/(?P<view_id>[0-9]{1,18})/", "POST", SIGNED_IN, "/tasks/views/{view}/", {"name": "o"}, (302,)),
+    Row("tasks/views/(?P<view_id>[0-9]{1,18})/delete/", "POST", SIGNED_IN, "/tasks/views/{view}/delete/", {}, (302,)),
     Row("bulk/", "GET", SIGNED_IN, "/bulk/"),
     Row("bulk/(?P<job_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/bulk/{going}/"),
     Row("activity/export/", "GET", SIGNED_IN, "/activity/export/"),
@@ -295,7 +306,13 @@ def _filled(route: str) -> str:
     name = "n-1" if route.startswith("nodes") else "shut" if route.endswith("resume") else "default"
     task = {"cancel": "{queued}"}.get(route.rpartition("/")[2], "{done}")
     job = "{resting}" if route.endswith("resume") else "{going}"
-    for part, value in (("<str:task_id>", task), ("<str:name>", name), ("<path:name>", "echo"), ("<str:job_id>", job)):
+    for part, value in (
+        ("<str:task_id>", task),
+        ("<str:name>", name),
+        ("<path:name>", "echo"),
+        ("<str:job_id>", job),
+        ("<str:view_id>", "{view}"),
+    ):
         route = route.replace(part, value)
     return route
 

@@ -17,10 +17,10 @@ from django.db.models import Max
 from django.http import HttpResponse
 from django.test import Client
 
-from dispatcher import bulk, credentials, lifecycle, node_registry, queues, roles
+from dispatcher import bulk, credentials, lifecycle, node_registry, queues, roles, saved_views
 from dispatcher.models import BulkJob, Change, Credential, lanes
 from dispatcher.models.bulk import BulkAction
-from dispatcher.queries import TaskFilters
+from dispatcher.queries import TaskFilters, TaskLook
 from dispatcher.scopes import Scope
 from dispatcher.states import NodeState, TaskState
 from tests.api.conftest import now
@@ -51,6 +51,8 @@ class Stage:
         #: What the last request left in the audit trail.
         self.trail: list[Change] = []
         self._own: dict[str, str] = {}
+        #: A saved view of each account; a token has that of its own.
+        self._views: dict[str, str] = {}
         self._sessions: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
         # One for all: each has a site of its own behind it, whose making takes longer than a request.
@@ -93,12 +95,14 @@ class Stage:
         self._sessions[who] = client.cookies[site_settings.SESSION_COOKIE_NAME].value
         token = self._issue(user)
         self._own[who] = str(self._row(token).pk)
+        self._views[who] = self._keep_view(user)
         if who == "switched off":
             User.objects.filter(pk=user.pk).update(is_active=False)
             self._tokens["of one switched off"] = token
 
     def _hand_out(self) -> None:
         user = make_user("robot", is_superuser=True)
+        self._views |= dict.fromkeys(SCOPED.values(), self._keep_view(user))
         for scope in Scope:
             self._tokens[SCOPED[scope]] = self._issue(user, wanted=[scope])
         for name in ("no scope", "revoked", "expired"):
@@ -108,6 +112,7 @@ class Stage:
         self._change("expired", expires_at=self.moment - timedelta(seconds=1))
         fallen = make_user("fallen", is_superuser=True)
         self._tokens["lost role"] = self._issue(fallen)
+        self._views["lost role"] = self._keep_view(fallen)
         User.objects.filter(pk=fallen.pk).update(is_superuser=False)
         for name, node in (("node", "n-1"), ("disabled node", "n-2")):
             self._tokens[name] = node_registry.issue_credential(name=node, actor="tests", now=self.moment)
@@ -118,6 +123,10 @@ class Stage:
         self._tokens["enrolment"] = credentials.issue_enrolment_token(label="l", actor="tests", now=self.moment)
         self.values["credential"] = str(self._row(self._tokens["no scope"]).pk)
         self.values["shut_node"] = str(disabled.pk)
+
+    def _keep_view(self, user: Any) -> str:
+        view = saved_views.save(user, name="view", look=TaskLook(), shared=False, now=self.moment)
+        return str(view.pk)
 
     def _issue(self, user: Any, **fields: Any) -> str:
         return credentials.issue_api_token(user=user, label="tests", actor="tests", now=self.moment, **fields)
@@ -151,6 +160,7 @@ class Stage:
     def filler(self, who: str) -> Callable[[str], str]:
         """Puts this installation's ids, and what the caller is called, in the place of the words in braces."""
         values = self.values | {"me": "n-1" if who != "enrolment" else "fresh", "own": self._own.get(who, "1")}
+        values["view"] = self._views.get(who, self._views["viewer"])
         return lambda text: re.sub(r"\{(\w+)\}", lambda found: values[found[1]], text)
 
 

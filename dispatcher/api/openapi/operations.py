@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from dispatcher.api import bulk_routes, node_intake, nodes, queue_routes, seed, tasks
+from dispatcher.api import bulk_routes, node_intake, nodes, queue_routes, seed, tasks, view_routes
 from dispatcher.api.openapi import answers, parameters
 from dispatcher.api.openapi.parameters import Parameter
 from dispatcher.api.openapi.schemas import schema_of
@@ -180,6 +180,29 @@ _QUEUES: Final = {
     ),
 }
 
+_VIEWS: Final = {
+    "GET /api/v1/views": Operation(name="list_views", answers={200: shapes.SavedViews}),
+    "POST /api/v1/views": Operation(
+        name="save_view",
+        body=view_routes.NewView,
+        examples={"for everybody": {"name": "Failures of gpu", "q": "state:failed queue:gpu", "shared": True}},
+        answers={201: shapes.SavedViewRow},
+        errors=(409,),
+        location="always",
+    ),
+    "GET /api/v1/views/{view_id}": Operation(name="read_view", answers={200: shapes.SavedViewRow}, errors=(404,)),
+    "PATCH /api/v1/views/{view_id}": Operation(
+        name="edit_view",
+        body=view_routes.ViewEdit,
+        examples={"another name": {"name": "Failures of gpu and cpu", "q": "state:failed queue:gpu,cpu"}},
+        answers={200: shapes.SavedViewRow},
+        errors=(404, 409),
+    ),
+    "DELETE /api/v1/views/{view_id}": Operation(
+        name="delete_view", body=NoFields, answers={200: shapes.SavedViewRow}, errors=(404,)
+    ),
+}
+
 _TYPES: Final = {
     "GET /api/v1/types": Operation(name="list_types", answers={200: shapes.TypesDocument}),
     "GET /api/v1/types/{name}": Operation(name="read_type", answers={200: shapes.TypeDetail}, errors=(404,)),
@@ -283,6 +306,7 @@ GROUPS: Final[dict[str, tuple[str, dict[str, Operation]]]] = {
     "tasks": ("Submit, read, cancel, retry.", _TASKS),
     "bulk actions": ("Retry or cancel all tasks that match a query, in the background.", _BULK),
     "queues": ("List, make, edit, pause, resume.", _QUEUES),
+    "views": ("Views of the list of tasks that are kept by a name.", _VIEWS),
     "types": ("Task types: their schemas, who runs them, how it goes.", _TYPES),
     "nodes": ("Nodes as people see and steer them.", _NODES),
     "feed": ("Counts, changes, health, and this document.", _FEED),

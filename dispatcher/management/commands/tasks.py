@@ -9,9 +9,12 @@ from typing import Any, Final
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
 
 from dispatcher import queries
 from dispatcher.launch.database_reach import require_database
+from dispatcher.models import SavedView
+from dispatcher.models.task import parse_task_id
 from dispatcher.queries.shapes import TaskPage, TaskRow
 from dispatcher.redaction import redactor
 from dispatcher.search import KEYS, SearchError
@@ -39,6 +42,9 @@ class Command(BaseCommand):
         parser.epilog = _keys() + _EXAMPLES
         parser.add_argument("query", nargs="*", metavar="QUERY", help="what to search for; all tasks if left out")
         parser.add_argument(
+            "--view", metavar="NAME", help="what the saved view of this name or number looks for, as well"
+        )
+        parser.add_argument(
             "--limit",
             type=int,
             default=_DEFAULT_LIMIT,
@@ -53,7 +59,7 @@ class Command(BaseCommand):
         """Search and print."""
         if not 1 <= options["limit"] <= queries.MAX_LIMIT:
             raise CommandError(f"--limit must be from 1 to {queries.MAX_LIMIT}", returncode=BAD_QUERY)
-        text = " ".join(options["query"])
+        text = " ".join([*_of_view(options["view"]), *options["query"]])
         try:
             filters = queries.TaskFilters.of_text(text)
         except SearchError as error:
@@ -66,6 +72,21 @@ class Command(BaseCommand):
         elif page["rows"]:
             self.stdout.write("\n".join(_table(page["rows"])))
         self.stderr.write(_scope(page, options["limit"]))
+
+
+def _of_view(name: str | None) -> list[str]:
+    """The query of the saved view, whoever keeps it."""
+    if name is None:
+        return []
+    require_database()
+    number = parse_task_id(name)
+    found = list(SavedView.objects.filter(Q(name=name) | Q(pk=number or 0)).select_related("owner").order_by("id"))
+    if not found:
+        raise CommandError(f"there is no saved view {name!r}", returncode=BAD_QUERY)
+    if len(found) > 1:
+        them = ", ".join(f"{view.pk} of {view.owner.get_username()}" for view in found)
+        raise CommandError(f"there are several views {name!r}; say by its number which: {them}", returncode=BAD_QUERY)
+    return [found[0].q] if found[0].q else []
 
 
 def pointed(text: str, error: SearchError) -> str:

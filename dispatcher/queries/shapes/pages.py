@@ -327,3 +327,26 @@ class AuditPage(TypedDict):
     next: str | None
     #: Down to which action it was looked for more, if not through all of them.
     searched_to: str | None
+
+
+class SavedViewRow(TypedDict):
+    """A view of the list of tasks that somebody keeps by a name."""
+
+    id: str
+    name: str
+    #: In the search language; "" for all tasks.
+    q: str
+    #: "" for the newest first.
+    sort: str
+    #: Names of columns with commas between; "" for the reader's own choice.
+    cols: str
+    owner: str
+    #: Whether everybody sees it.
+    shared: bool
+    changed_at: datetime
+
+
+class SavedViews(TypedDict):
+    """Those of who asks, and those that others share."""
+
+    views: list[SavedViewRow]

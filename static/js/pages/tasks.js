@@ -7,6 +7,7 @@ import { byId, isTyping } from "../dom.js";
 import { renew } from "../fresh_list.js";
 import { onKeys } from "../keys.js";
 import { live } from "../live.js";
+import { offer } from "../palette.js";
 import { queryBar } from "../query_bar.js";
 import { rowCursor } from "../row_cursor.js";
 import { format } from "../row_format.js";
@@ -231,5 +232,9 @@ byId("query").addEventListener("submit", () => {
 addEventListener("pageshow", () => {
   /** @type {HTMLInputElement} */ (byId("q")).disabled = false;
 });
+
+for (const link of document.querySelectorAll("#view-menu nav a")) {
+  offer(t("tasks.view", { name: link.textContent?.trim() ?? "" }), () => location.assign(/** @type {HTMLAnchorElement} */ (link).href));
+}
 
 subscribe();

@@ -126,6 +126,7 @@ export default {
   "tasks.skipped": "{n} left as they were.",
   "tasks.new": "{n} new",
   "tasks.new_capped": "{n}+ new",
+  "tasks.view": "View: {name}",
 
   "bulk.done": "Done",
   "bulk.cancelled": "Stopped",

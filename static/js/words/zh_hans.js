@@ -123,6 +123,7 @@ export default {
   "tasks.skipped": "{n} 个保持不变。",
   "tasks.new": "{n} 个新任务",
   "tasks.new_capped": "{n}+ 个新任务",
+  "tasks.view": "视图：{name}",
 
   "bulk.done": "已完成",
   "bulk.cancelled": "已停止",
