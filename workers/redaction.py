@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
+
 MASK: Final = "***"
 
 #: Names of secrets, in words parted by "_". A name matches that holds these words one after the other, however they are
@@ -76,6 +78,11 @@ _CONTAINER_REACH: Final = 20_000
 _FRAYED_CHARS: Final = 256
 
 
+def _as_written(number: str) -> msgspec.Raw:
+    """A number of JSON text as the text that it is."""
+    return msgspec.Raw(number.encode())
+
+
 class Redactor:
     """Masks by one list of names. Immutable; share one per list."""
 
@@ -111,9 +118,10 @@ class Redactor:
         if "\\u" not in text and not self._may_hold(text):
             return text
         try:
-            value = json.loads(text)
+            # Numbers stay the text that they are: 1e400 is none that Python has, and -0 would lose its sign.
+            value = json.loads(text, parse_int=_as_written, parse_float=_as_written)
             masked = self.cut_text(value, 0) if is_cut and isinstance(value, str) else self.value(value)
-            return text if masked is value else json.dumps(masked, ensure_ascii=False)
+            return text if masked is value else msgspec.json.format(msgspec.json.encode(masked), indent=0).decode()
         except (ValueError, RecursionError):
             # No JSON, or more than Python's reader takes: as text it is masked all the same.
             return self.text(text)
@@ -171,7 +179,7 @@ class Redactor:
 
     def _member(self, key: str, item: Any) -> Any:
         kind = self._kind(key) if len(key) <= 200 else self._kind_of(key)  # noqa: PLR2004 - as in is_secret
-        if not kind or (kind > 1 and isinstance(item, int | float)):
+        if not kind or (kind > 1 and isinstance(item, int | float | msgspec.Raw)):
             return self.value(item)
         return _hidden(item)
 

@@ -25,6 +25,7 @@ urlpatterns = [
     path("tasks/tasks.csv", tasks_csv, name="tasks_csv"),
     path("tasks/suggestions/", suggestions, name="task_suggestions"),
     re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/$", views.task, name="task"),
+    re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/(?P<part>payload|result)/$", views.task_value, name="task_value"),
     re_path(r"^tasks/(?P<task_id>[0-9]{1,19})/log\.txt$", log_text, name="task_log"),
     path("nodes/", nodes.nodes, name="nodes"),
     path("nodes/<str:name>/", nodes.node, name="node"),

@@ -57,11 +57,29 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
     sight = asked_sight(request, number)
     document = queries.task_document(number, timezone.now(), sight, tail=task_page.PAGE_TAIL) if number else None
     if document is None:
-        title = _("There is no task %s") % task_id
-        text = task_page.missing_text()
-        return missing(request, "tasks", title, text, (reverse("dashboard:tasks"), _("All tasks")))
-    more = task_page.context(document, request.GET.get("tab", ""), request.build_absolute_uri("/").rstrip("/"))
-    return page_of(request, "task", "tasks", document=document, is_unmasked=sight is Sight.ALL, **more)
+        return _no_task(request, task_id)
+    is_unmasked = sight is Sight.ALL
+    more = task_page.context(document, request.GET.get("tab", ""), is_unmasked=is_unmasked)
+    return page_of(request, "task", "tasks", document=document, is_unmasked=is_unmasked, **more)
+
+
+@login_required
+@require_safe
+def task_value(request: HttpRequest, task_id: str, part: str) -> HttpResponse:
+    """A part of a task's payload or result: ``?at=2.0`` names its place, ``&first=100`` where to begin there."""
+    number = parse_task_id(task_id)
+    sight = asked_sight(request, number)
+    document = queries.task_detail(number, sight) if number else None
+    if document is None:
+        return _no_task(request, task_id)
+    at, first = request.GET.get("at", ""), request.GET.get("first", "")
+    more = task_page.value_context(document, part, at, first, is_unmasked=sight is Sight.ALL)
+    return page_of(request, "task_value", "tasks", document=document, **more)
+
+
+def _no_task(request: HttpRequest, task_id: str) -> HttpResponse:
+    title = _("There is no task %s") % task_id
+    return missing(request, "tasks", title, task_page.missing_text(), (reverse("dashboard:tasks"), _("All tasks")))
 
 
 @login_required

@@ -46,7 +46,13 @@ async function failure(answer) {
  * @param {string} path
  * @returns {Promise<any>}
  */
-export async function get(path) {
+export const get = async (path) => JSON.parse(await getText(path));
+
+/**
+ * The same as the text that it is, exact to the digit.
+ * @param {string} path
+ */
+export async function getText(path) {
   let answer;
   try {
     answer = await fetch(`/api/v1/${path}`, { credentials: "same-origin", headers: { Accept: "application/json" } });
@@ -54,7 +60,7 @@ export async function get(path) {
     throw new ApiError(t("error.network"), 0);
   }
   if (!answer.ok) throw await failure(answer);
-  return answer.json();
+  return answer.text();
 }
 
 /**

@@ -59,6 +59,47 @@ export function laidOut(text) {
   return pieces;
 }
 
+/**
+ * Where the value ends that begins at a token.
+ * @param {string[]} all
+ * @param {number} at
+ */
+function endOf(all, at) {
+  let depth = 0;
+  do {
+    if (all[at] === "{" || all[at] === "[") depth += 1;
+    else if (all[at] === "}" || all[at] === "]") depth -= 1;
+    at += 1;
+  } while (depth && at < all.length);
+  return at;
+}
+
+/**
+ * A value within JSON text, as it is written, and its path ($.frames[3]["a b"]).
+ * @param {string} text
+ * @param {number[]} places counted from 0 in lists and objects alike
+ * @returns {{path: string, value: string}}
+ */
+export function partAt(text, places) {
+  const all = tokens(text) ?? [];
+  let path = "$";
+  let at = 0;
+  for (const place of places) {
+    const isList = all[at] === "[";
+    const skipped = isList ? 0 : 2;
+    at += 1;
+    for (let n = 0; n < place; n += 1) at = endOf(all, at + skipped) + 1;
+    const key = all[at] ?? "";
+    if (isList) path += `[${place}]`;
+    else path += /^"[A-Za-z_]\w*"$/.test(key) ? `.${key.slice(1, -1)}` : `[${key}]`;
+    at += skipped;
+  }
+  return { path, value: all.slice(at, endOf(all, at)).join("") };
+}
+
+/** JSON text laid out; as it is if it is not JSON. @param {string} text */
+export const pretty = (text) => laidOut(text)?.map(([, piece]) => piece).join("") ?? text;
+
 /** @param {string} token @param {string | undefined} next */
 function kindOf(token, next) {
   if (token[0] === '"') return next === ":" ? "key" : "string";

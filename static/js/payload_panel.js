@@ -2,15 +2,13 @@
 // The payload on the page of new tasks: fields by the schema of the type, or JSON. The JSON field always has what is sent.
 
 import { byId, make } from "./dom.js";
-import { laidOut } from "./json_text.js";
+import { pretty } from "./json_text.js";
 import { keepLast, keepTemplate, lastOf, templatesOf } from "./payload_memory.js";
 import { SchemaForm } from "./schema_form.js";
 import { t } from "./strings.js";
 import { jsonError, skeleton } from "./task_form.js";
 import { toast } from "./toast.js";
 
-/** @param {string} text */
-const pretty = (text) => laidOut(text)?.map(([, piece]) => piece).join("") ?? text;
 
 export class PayloadPanel {
   #area = /** @type {HTMLTextAreaElement} */ (byId("s-payload"));

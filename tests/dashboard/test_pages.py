@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -270,3 +271,30 @@ def test_no_page_has_inline_code(operator: Client, path: str) -> None:
     assert all("src=" in attributes or 'type="application/json"' in attributes for attributes in scripts)
     assert not re.search(r"<[^>]+\s(style|on\w+)=", text)
     assert "<style" not in text
+
+
+def test_payload_and_result_are_carried_once_as_text(viewer: Client) -> None:
+    marks = {"payload": '"payload-9007199254740993"', "result": '"result-9007199254740993"'}
+    task = make_task(state=TaskState.SUCCEEDED, **marks)
+    text = body(viewer, f"/tasks/{task.pk}/")
+    for name in marks:
+        # Once in the tree, once as it is.
+        assert text.count(f"{name}-9007199254740993") == 2
+        assert f'id="{name}-tree"' in text
+    assert '"payload"' not in text.partition('id="again-data"')[2].partition("</script>")[0]
+
+
+def test_a_value_is_shown_from_a_place_on_and_nothing_else_breaks(viewer: Client) -> None:
+    task = make_task(payload='{"list": [1, [9223372036854775809]], "password": "x"}', task_type=HOSTILE)
+    page = f"/tasks/{task.pk}/payload/"
+    assert "9223372036854775809" in body(viewer, f"{page}?at=0.1&first=0")
+    assert "***" in body(viewer, page)
+    for query in ("?at=7", "?at=x", "?at=0.1&first=x", "?first=99999999999", "?at=" + "0." * 3000):
+        assert "<h1" in body(viewer, page + query)
+    assert "nothing to show here" in body(viewer, f"/tasks/{task.pk}/result/")
+    assert body(viewer, f"/tasks/{task.pk + 1}/payload/", 404)
+
+
+def test_numbers_stay_exact_where_secrets_are_masked(viewer: Client) -> None:
+    task = make_task(payload='{"token": "x", "n": [9223372036854775809, 1e400, -0, 1.10]}')
+    assert html.unescape(body(viewer, f"/tasks/{task.pk}/")).count("[9223372036854775809, 1e400, -0, 1.10]") == 1

@@ -55,6 +55,10 @@ def pages(world: Mapping[str, str]) -> dict[str, list[str]]:
             task, f"/tasks/{world['succeeded']}/", f"/tasks/{'9' * 19}/", f"{task}?unmasked=true",
             f"/tasks/{world['queued']}/", f"/tasks/{world['running']}/",
         ],
+        "^tasks/(?P<task_id>[0-9]{1,19})/(?P<part>payload|result)/$": [
+            f"{task}payload/", f"{task}payload/?unmasked=true", f"/tasks/{world['succeeded']}/result/",
+            *_asked(f"{task}payload/", ("at", "first"), LONG),
+        ],
         "^tasks/(?P<task_id>[0-9]{1,19})/log\\.txt$": [
             f"{task}log.txt", f"{task}log.txt?unmasked=true", f"{task}log.txt?attempt=1&line=1",
         ],

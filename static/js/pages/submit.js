@@ -2,7 +2,7 @@
 import { ApiError, post } from "../api.js";
 import { copyButtons } from "../copying.js";
 import { byId, make } from "../dom.js";
-import { laidOut } from "../json_text.js";
+import { pretty } from "../json_text.js";
 import { formOf, rowsOf } from "../many_rows.js";
 import { PayloadPanel } from "../payload_panel.js";
 import { format } from "../row_format.js";
@@ -46,8 +46,6 @@ function fields() {
   return Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
 }
 
-/** @param {string} text */
-const pretty = (text) => laidOut(text)?.map(([, piece]) => piece).join("") ?? text;
 const knownType = () => types.find((type) => type.name === typeField.value.trim());
 
 // --- Errors ----------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // @ts-check
-import { ApiError, get } from "../api.js";
+import { ApiError, get, getText } from "../api.js";
 import { bind } from "../bind.js";
 import { serverNow, everySecond } from "../clock.js";
 import { copy, copyButtons } from "../copying.js";
@@ -13,8 +13,10 @@ import { format } from "../row_format.js";
 import { cancelTask, retryTask } from "../steering.js";
 import { t } from "../strings.js";
 import { makeTabs } from "../tabs.js";
+import { curl, python } from "../task_form.js";
 import { drawTimeline } from "../timeline.js";
 import { announce, toast } from "../toast.js";
+import { ValueView } from "../value_view.js";
 
 /** @import { AttemptRow, ErrorDetail, TaskDocument, TaskEvent } from "../types.d.ts" */
 
@@ -36,7 +38,7 @@ const happened = new RowList(byId("event-rows"), (row) => row.id);
 const older = byId("events-older");
 /** @type {TaskEvent[]} */
 let events = [];
-let eventsAreOpen = false;
+let openPanel = "";
 
 /** Read the newest events, or (`before` an event) those that came earlier. @param {string} [before] */
 async function readEvents(before = "") {
@@ -55,14 +57,26 @@ async function readEvents(before = "") {
     toast(problem.message, { tone: "bad" });
   }
 }
+
+/** Read the task as the REST API gives it. */
+async function readRaw() {
+  const box = byId("raw-code");
+  try {
+    showJson(box, await getText(box.dataset.path ?? ""));
+  } catch (problem) {
+    if (!(problem instanceof ApiError)) throw problem;
+    box.textContent = problem.message;
+  }
+}
 older.addEventListener("click", () => readEvents(byId("event-rows").dataset.before));
 
 const tabs = makeTabs(
   /** @type {HTMLElement} */ (byId("task-tabs").querySelector('[role="tablist"]')),
   (panel) => {
+    openPanel = panel;
     logs.open(panel === "logs");
-    eventsAreOpen = panel === "events";
-    if (eventsAreOpen && task) readEvents();
+    if (panel === "events" && task) readEvents();
+    if (panel === "raw") readRaw();
   },
   { param: "tab" },
 );
@@ -73,8 +87,12 @@ onKeys("[", () => tabs.step(-1));
 onKeys("]", () => tabs.step(1));
 copyButtons();
 byId("copy-id").addEventListener("click", () => copy(id));
-showJson(byId("payload-code"), byId("payload-code").textContent ?? "");
-if (byId("result-code").textContent) showJson(byId("result-code"), byId("result-code").textContent ?? "");
+const payload = new ValueView("payload");
+const result = new ValueView("result");
+/** What submits a task like this one. */
+const again = () => `${(byId("again-data").textContent ?? "{}").slice(0, -1)}, "payload": ${payload.text}}`;
+document.getElementById("copy-curl")?.addEventListener("click", () => copy(curl(location.origin, again())));
+document.getElementById("copy-python")?.addEventListener("click", () => copy(python(location.origin, again())));
 
 const draw = () => drawTimeline(timeline, drawn);
 new ResizeObserver(draw).observe(timeline.parentElement ?? timeline);
@@ -85,11 +103,9 @@ everySecond(() => {
 /** @param {TaskDocument} next */
 function showResult(next) {
   byId("sanitized").hidden = !next.sanitized;
-  if (next.result === task?.result && next.truncated === task?.truncated) return;
   byId("no-result").hidden = next.result !== null;
-  byId("result-box").hidden = next.result === null;
   byId("truncated").hidden = !next.truncated;
-  showJson(byId("result-code"), next.result ?? "");
+  if (next.result !== (task ? task.result : result.text || null)) result.show(next.result);
 }
 
 /** @param {ErrorDetail | null} failure */
@@ -142,7 +158,8 @@ function show(next) {
   tell(next);
   const hasMoved = !task || next.version !== task.version || next.cancel_requested !== task.cancel_requested;
   task = next;
-  if (hasMoved && eventsAreOpen) readEvents();
+  if (hasMoved && openPanel === "events") readEvents();
+  if (hasMoved && openPanel === "raw") readRaw();
 }
 
 const isEnded = () => Boolean(task?.finished_at);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { pauseMs } from "../backoff.js";
-import { laidOut, tokens } from "../json_text.js";
+import { laidOut, partAt, tokens } from "../json_text.js";
 import { parts } from "../timeline.js";
 
 const text = (json) => laidOut(json).map(([, piece]) => piece).join("");
@@ -15,6 +15,18 @@ test("JSON is laid out without a digit lost", () => {
 test("keys, strings, numbers and words are told apart", () => {
   const kinds = laidOut('{"k":"s","n":-1.5e3,"w":null}').filter(([kind]) => kind);
   assert.deepEqual(kinds, [["key", '"k"'], ["string", '"s"'], ["key", '"n"'], ["number", "-1.5e3"], ["key", '"w"'], ["word", "null"]]);
+});
+
+test("a part of JSON has its path and its text, exact to the digit", () => {
+  const text = '{"a": [1, {"b c": [-0, 1e400, 9223372036854775809], "d\\"": {"e": "]"}}], "f": {}}';
+  const at = (...places) => Object.values(partAt(text, places));
+  assert.deepEqual(at(), ["$", text.replaceAll(" ", "").replace('"bc"', '"b c"')]);
+  assert.deepEqual(at(0, 1, 0, 2), ['$.a[1]["b c"][2]', "9223372036854775809"]);
+  assert.deepEqual(at(0, 1, 0), ['$.a[1]["b c"]', "[-0,1e400,9223372036854775809]"]);
+  assert.deepEqual(at(0, 1, 1, 0), ['$.a[1]["d\\""].e', '"]"']);
+  assert.deepEqual(at(1), ["$.f", "{}"]);
+  assert.deepEqual(Object.values(partAt("7", [])), ["$", "7"]);
+  assert.equal(partAt("no JSON", [4, 4]).value, "");
 });
 
 test("what is not JSON is left alone", () => {

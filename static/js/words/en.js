@@ -108,6 +108,8 @@ export default {
   "task.cancel_title": "Cancel task {id}?",
   "task.cancel_text": "It is on a node. The node is asked to stop it; work done so far is lost.",
   "task.copied": "Copied.",
+  "value.copy_path": "Copy path",
+  "value.copy": "Copy value",
   "task.announced": "Task {id} is now: {state}",
 
   "tasks.select": "Select task {id}",

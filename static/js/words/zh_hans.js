@@ -108,6 +108,8 @@ export default {
   "task.cancel_title": "取消任务 {id}？",
   "task.cancel_text": "任务正在节点上。将请求节点停止，已完成的工作会丢失。",
   "task.copied": "已复制。",
+  "value.copy_path": "复制路径",
+  "value.copy": "复制值",
   "task.announced": "任务 {id} 当前状态：{state}",
 
   "tasks.select": "选择任务 {id}",
