@@ -198,7 +198,8 @@ class TreeHtml:
             return format_html('{} <span class="meta">{}</span>', head, left_out % {"n": _number(len(text))})
         self._chars_left -= len(text)
         return format_html(
-            '<details class="j-long"><summary>{} <span class="j-all">{}</span></summary><span class="j-{}"><bdi>{}</bdi></span></details>',
+            '<details class="j-long"><summary>{} <span class="j-all">{}</span></summary>'
+            '<span class="j-{}"><bdi>{}</bdi></span></details>',
             head,
             _("Show all %(n)s characters") % {"n": _number(len(text))},
             kind,

@@ -160,6 +160,7 @@ _PAGES = [
     Row("bulk/(?P<job_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/bulk/{going}/"),
     Row("activity/export/", "GET", SIGNED_IN, "/activity/export/"),
     Row("tasks/(?P<task_id>[0-9]{1,19})/", "GET", SIGNED_IN, "/tasks/{done}/"),
+    Row("tasks/(?P<task_id>[0-9]{1,19})/(?P<part>payload|result)/", "GET", SIGNED_IN, "/tasks/{done}/payload/"),
     Row("tasks/(?P<task_id>[0-9]{1,19})/log\\.txt", "GET", SIGNED_IN, "/tasks/{done}/log.txt"),
     # Whoever may not see its secrets gets the page without them.
     Row("tasks/(?P<task_id>[0-9]{1,19})/log\\.txt", "GET", SIGNED_IN, "/tasks/{done}/log.txt?unmasked=true"),
