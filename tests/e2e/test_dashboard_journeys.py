@@ -38,7 +38,7 @@ def test_a_task_goes_through_the_form_to_success_before_ones_eyes(visit: Visit, 
     shown_state(visit, "Succeeded")
     expect(page.locator("#attempt-rows .state")).to_have_text("Succeeded")
     page.get_by_role("tab", name="Result").click()
-    expect(page.locator("#result-code")).to_be_visible()
+    expect(page.locator("#result-tree")).to_be_visible()
     assert visit.was_not_reloaded()
 
 
