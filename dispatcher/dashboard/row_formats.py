@@ -13,6 +13,7 @@ from dispatcher.dashboard.bulk_formats import BULK_FORMATS
 from dispatcher.dashboard.formats import DASH, VALUE_FORMATS, as_time, due, duration, elapsed, icon, moment, word
 from dispatcher.dashboard.node_formats import NODE_FORMATS
 from dispatcher.dashboard.overview_formats import OVERVIEW_FORMATS
+from dispatcher.dashboard.waiting_formats import WAITING_FORMATS
 
 #: Slots are drawn as cells of this width (px); beyond so many, the cells stand for shares of the slots.
 CELL_PX, MAX_CELLS = 14, 32
@@ -123,24 +124,6 @@ def not_due(row: Any, now: datetime) -> str:
     """Whether a task does not wait for its time."""
     del now
     return NO if _get(row, "state") == "scheduled" and _get(row, "run_at") else YES
-
-
-def not_blocked(row: Any, now: datetime) -> str:
-    """Whether nothing but its turn keeps a task waiting: not worth a word, it is over in a moment."""
-    del now
-    return NO if _get(_get(row, "waiting"), "kind") in {"transient", "operator", "impossible"} else YES
-
-
-def waiting_tone(value: Any, now: datetime) -> str:
-    """The tone of why a task waits."""
-    del now
-    return {"operator": "warn", "impossible": "bad"}.get(str(value), "")
-
-
-def obstacles(row: Any, now: datetime) -> str:
-    """What keeps a task from a node."""
-    del now
-    return " · ".join(reason["text"] for reason in _get(row, "reasons") or ()) or _("could take it now")
 
 
 def nodes_more(value: Any, now: datetime) -> str:
@@ -284,12 +267,12 @@ def event_words(row: Any, now: datetime) -> str:
     return text % facts if text else word(kind, now)
 
 
-_OF_PAGES = NODE_FORMATS | OVERVIEW_FORMATS | BULK_FORMATS
+_OF_PAGES = NODE_FORMATS | OVERVIEW_FORMATS | BULK_FORMATS | WAITING_FORMATS
 FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | _OF_PAGES | {
     function.__name__: function
     for function in (
         task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, slots_box, busy_width,
-        slots_note, tone_nodes, nodes_note, failure_key, not_due, not_blocked, waiting_tone, obstacles, nodes_more,
+        slots_note, tone_nodes, nodes_note, failure_key, not_due, nodes_more,
         tries, waited, ran_for, attempt_waited, attempt_ran,
         breaker_closed, cannot_drain, cannot_resume, queue_state, queue_word, queue_icon, queue_eta,
         type_nodes_tone, has_tasks,

@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from dispatcher.conf import conf
 from dispatcher.dashboard.json_tree import Part, TreeHtml, places_of, tree_html
+from dispatcher.dashboard.waiting_formats import waiting_texts
 from dispatcher.queries import task_events
 from dispatcher.queries.shapes import TaskDetail, TaskDocument
 
@@ -45,6 +46,7 @@ def context(document: TaskDocument, asked: str, *, is_unmasked: bool) -> dict[st
         "raw_url": reverse("api:task", args=[document["id"]]) + _query(is_unmasked=is_unmasked),
         "raw_path": f"tasks/{document['id']}" + _query(is_unmasked=is_unmasked),
         "events": task_events(int(document["id"])),
+        "page_words": waiting_texts(),
         "max_log_lines": conf().max_log_lines,
         "unmasked_logs": {"logs": document["logs"], "log_ends": document["log_ends"]},
     }

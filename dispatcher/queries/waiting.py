@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from dispatcher import snapshots
 from dispatcher.models import Task
 from dispatcher.models.statements import Head
-from dispatcher.queries.shapes import NodeObstacles, Obstacle, Waiting
+from dispatcher.queries.shapes import Cause, NodeObstacles, Obstacle, Waiting
 from dispatcher.scheduling.explain import explain
-from dispatcher.scheduling.reasons import ReasonClass
+from dispatcher.scheduling.reasons import Reason, ReasonClass, counted
 from dispatcher.states import TaskState
 
 #: Nodes that are named one by one.
@@ -32,14 +33,26 @@ def waiting(task_id: int, now: datetime) -> Waiting | None:
         kind="turn" if found.reason_class is None else found.reason_class.value,
         text=found.sentence,
         node=None if found.node_id is None else names[found.node_id],
-        reasons=[Obstacle(code=reason.code.value, text=reason.text) for reason in found.reasons],
+        reasons=[_obstacle(reason) for reason in found.reasons],
         nodes=[
             NodeObstacles(
                 name=row.name,
-                reasons=[Obstacle(code=reason.code.value, text=reason.text) for reason in row.reasons],
+                reasons=[_obstacle(reason) for reason in row.reasons],
                 avoided=row.is_avoided,
             )
             for row in rows[:MAX_NODES]
         ],
         nodes_omitted=max(0, len(rows) - MAX_NODES),
+        because=_causes(found.because),
+        besides=_causes(found.besides),
     )
+
+
+def _obstacle(reason: Reason) -> Obstacle:
+    return Obstacle(code=reason.code.value, text=reason.text, facts=reason.named_facts)
+
+
+def _causes(reasons: Iterable[Reason]) -> list[Cause]:
+    return [
+        Cause(**_obstacle(reason), nodes=0 if reason.node_id is None else count) for reason, count in counted(reasons)
+    ]

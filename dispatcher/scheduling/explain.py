@@ -51,6 +51,10 @@ class Explanation:
     #: Where it would go now if it were its turn.
     node_id: int | None
     sentence: str
+    #: What the sentence is made of: one reason for all nodes, or that of each.
+    because: tuple[Reason, ...] = ()
+    #: What it adds: that of each node, where none could take the task even without the reason for all.
+    besides: tuple[Reason, ...] = ()
 
 
 def explain(snapshot: Snapshot, lane: LaneView, task: TaskHead) -> Explanation:
@@ -64,7 +68,10 @@ def explain(snapshot: Snapshot, lane: LaneView, task: TaskHead) -> Explanation:
     if reasons or not any(row.is_eligible for row in rows):
         decisive = reasons[:1] or tuple(row.reasons[0] for row in rows)
         reason_class = classify(decisive)
-        return Explanation(reason_class, reasons, rows, None, _waiting(decisive, reason_class, rows))
+        is_shut_anyway = bool(reasons) and bool(rows) and not any(row.is_eligible for row in rows)
+        besides = tuple(row.reasons[0] for row in rows) if is_shut_anyway else ()
+        sentence = _waiting(decisive, reason_class, besides)
+        return Explanation(reason_class, reasons, rows, None, sentence, decisive, besides)
     node_id = _chosen(snapshot, lane, task)
     name = next(row.name for row in rows if row.node_id == node_id)
     return Explanation(None, (), rows, node_id, f"Nothing stands in its way: node {name} takes it when its turn comes.")
@@ -105,11 +112,10 @@ _UNTIL = {
 }
 
 
-def _waiting(decisive: tuple[Reason, ...], reason_class: ReasonClass, rows: tuple[NodeRow, ...]) -> str:
+def _waiting(because: tuple[Reason, ...], reason_class: ReasonClass, besides: tuple[Reason, ...]) -> str:
     """The sentence for a task that has to wait."""
-    clause = summarise(decisive)
+    clause = summarise(because)
     sentence = f"{clause[0].upper()}{clause[1:]}; {_UNTIL[reason_class]}"
-    is_for_all = decisive[0].node_id is None
-    if is_for_all and rows and not any(row.is_eligible for row in rows):
-        sentence += ", and besides, " + summarise([row.reasons[0] for row in rows])
+    if besides:
+        sentence += ", and besides, " + summarise(besides)
     return sentence + "."

@@ -37,8 +37,7 @@ def queue_open(lane: LaneView, snapshot: Snapshot) -> Reason | None:
     queue = snapshot.queues.get(lane.queue)
     if queue is None or not queue.paused:
         return None
-    why = f" ({queue.pause_reason})" if queue.pause_reason else ""
-    return Reason(ReasonCode.QUEUE_PAUSED, None, (lane.queue, why))
+    return Reason(ReasonCode.QUEUE_PAUSED, None, (lane.queue, queue.pause_reason))
 
 
 def any_node(_lane: LaneView, snapshot: Snapshot) -> Reason | None:
@@ -102,8 +101,7 @@ def is_rested(node: NodeView, given: Conditions) -> Reason | None:
     left = ceil(node.not_before - given.now)
     if left <= 0 and not node.is_unproven:
         return None
-    how_long = f"for another {left} s" if left > 0 else "until a request to it gets through"
-    return Reason(ReasonCode.NODE_RESTING, node.id, (node.name, how_long))
+    return Reason(ReasonCode.NODE_RESTING, node.id, (node.name, max(left, 0)))
 
 
 def breaker_closed(node: NodeView, given: Conditions) -> Reason | None:
@@ -111,7 +109,7 @@ def breaker_closed(node: NodeView, given: Conditions) -> Reason | None:
     if node.breaker is not BreakerState.OPEN or given.is_panic:
         return None
     left = ceil(node.breaker_until - given.now)
-    return Reason(ReasonCode.BREAKER_OPEN, node.id, (node.name, f"another {left} s" if left > 0 else "a while"))
+    return Reason(ReasonCode.BREAKER_OPEN, node.id, (node.name, max(left, 0)))
 
 
 LANE_GATES: tuple[LaneGate, ...] = (queue_open, any_node)

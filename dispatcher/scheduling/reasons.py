@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -44,38 +43,68 @@ class ReasonCode(StrEnum):
 
 
 class _Meaning(NamedTuple):
-    """Class of a code, its full text, and a short form that follows a number of nodes; ``{n}`` are the facts."""
+    """What a code means: its class, its facts, its words, and a short form that follows a number of nodes."""
 
     reason_class: ReasonClass
+    facts: tuple[str, ...]
     text: str
     short: str
+    #: The text where the last fact is nothing: no reason was given, no time is known.
+    bare: str = ""
 
 
 _T, _O, _I = ReasonClass.TRANSIENT, ReasonClass.OPERATOR, ReasonClass.IMPOSSIBLE
 _C = ReasonCode
+_NODE = ("node",)
 _MEANINGS: dict[ReasonCode, _Meaning] = {
-    _C.QUEUE_PAUSED: _Meaning(_O, "queue {0} is paused{1}", "queue {0} is paused"),
-    _C.NO_NODES: _Meaning(_O, "no node has registered yet", "no node has registered yet"),
-    _C.QUEUE_NOT_SERVED: _Meaning(_I, "node {0} does not serve queue {1}", "not serving queue {1}"),
-    _C.TYPE_NOT_RUN: _Meaning(_I, "node {0} cannot run tasks of type {1}", "unable to run type {1}"),
-    _C.LABEL_MISSING: _Meaning(_I, "node {0} has no label {1}={2}", "without label {1}={2}"),
-    _C.LABEL_DIFFERS: _Meaning(_I, "node {0} has label {1}={3}, not {1}={2}", "without label {1}={2}"),
-    _C.NODE_WITHOUT_SLOTS: _Meaning(_O, "node {0} offers no slots", "without slots"),
-    _C.NODE_DISABLED: _Meaning(_O, "node {0} is disabled", "disabled"),
-    _C.NODE_DRAINED: _Meaning(_O, "node {0} is being drained by an operator", "drained by an operator"),
-    _C.NODE_OFFLINE: _Meaning(_O, "node {0} is offline", "offline"),
-    _C.NODE_SUSPECT: _Meaning(_T, "node {0} has not been heard from for a while", "silent for a while"),
-    _C.NODE_STOPPING: _Meaning(_T, "node {0} is shutting down and takes no more work", "shutting down"),
+    _C.QUEUE_PAUSED: _Meaning(
+        _O, ("queue", "why"), "queue {queue} is paused ({why})", "queue {queue} is paused", "queue {queue} is paused"
+    ),
+    _C.NO_NODES: _Meaning(_O, (), "no node has registered yet", "no node has registered yet"),
+    _C.QUEUE_NOT_SERVED: _Meaning(
+        _I, ("node", "queue"), "node {node} does not serve queue {queue}", "not serving queue {queue}"
+    ),
+    _C.TYPE_NOT_RUN: _Meaning(
+        _I, ("node", "type"), "node {node} cannot run tasks of type {type}", "unable to run type {type}"
+    ),
+    _C.LABEL_MISSING: _Meaning(
+        _I, ("node", "label", "wanted"), "node {node} has no label {label}={wanted}", "without label {label}={wanted}"
+    ),
+    _C.LABEL_DIFFERS: _Meaning(
+        _I,
+        ("node", "label", "wanted", "found"),
+        "node {node} has label {label}={found}, not {label}={wanted}",
+        "without label {label}={wanted}",
+    ),
+    _C.NODE_WITHOUT_SLOTS: _Meaning(_O, _NODE, "node {node} offers no slots", "without slots"),
+    _C.NODE_DISABLED: _Meaning(_O, _NODE, "node {node} is disabled", "disabled"),
+    _C.NODE_DRAINED: _Meaning(_O, _NODE, "node {node} is being drained by an operator", "drained by an operator"),
+    _C.NODE_OFFLINE: _Meaning(_O, _NODE, "node {node} is offline", "offline"),
+    _C.NODE_SUSPECT: _Meaning(_T, _NODE, "node {node} has not been heard from for a while", "silent for a while"),
+    _C.NODE_STOPPING: _Meaning(_T, _NODE, "node {node} is shutting down and takes no more work", "shutting down"),
     _C.NODE_RESTING: _Meaning(
-        _T, "node {0} is left alone {1}: it was unreachable or asked for a pause", "left alone for now"
+        _T,
+        ("node", "seconds"),
+        "node {node} is left alone for another {seconds} s: it was unreachable or asked for a pause",
+        "left alone for now",
+        "node {node} is left alone until a request to it gets through: it was unreachable or asked for a pause",
     ),
     _C.BREAKER_OPEN: _Meaning(
-        _T, "node {0} failed too many tasks in a row and gets none for {1}", "set aside after failures"
+        _T,
+        ("node", "seconds"),
+        "node {node} failed too many tasks in a row and gets none for another {seconds} s",
+        "set aside after failures",
+        "node {node} failed too many tasks in a row and gets none for a while",
     ),
     _C.BREAKER_TRIAL: _Meaning(
-        _T, "node {0} failed too many tasks in a row and is being tried with one", "tried with one task after failures"
+        _T,
+        _NODE,
+        "node {node} failed too many tasks in a row and is being tried with one",
+        "tried with one task after failures",
     ),
-    _C.NODE_FULL: _Meaning(_T, "node {0} is full: tasks in flight {1}, slots {2}", "full"),
+    _C.NODE_FULL: _Meaning(
+        _T, ("node", "held", "slots"), "node {node} is full: tasks in flight {held}, slots {slots}", "full"
+    ),
 }
 
 
@@ -84,7 +113,7 @@ class Reason(NamedTuple):
 
     code: ReasonCode
     node_id: int | None
-    #: What the text speaks of, in the order its template wants; the node's name comes first if there is one.
+    #: What the words speak of, in the order in which the meaning of the code names them.
     facts: tuple[str | int, ...] = ()
 
     @property
@@ -93,14 +122,21 @@ class Reason(NamedTuple):
         return _MEANINGS[self.code].reason_class
 
     @property
+    def named_facts(self) -> dict[str, str | int]:
+        """For whoever has words of their own: ``{"node": "gpu-1", "label": "gpu", "wanted": "yes"}``."""
+        return dict(zip(_MEANINGS[self.code].facts, self.facts, strict=True))
+
+    @property
     def text(self) -> str:
         """For people: ``node gpu-1 has no label gpu=yes``."""
-        return _MEANINGS[self.code].text.format(*self.facts)
+        meaning = _MEANINGS[self.code]
+        is_bare = bool(meaning.bare) and not self.facts[-1]
+        return (meaning.bare if is_bare else meaning.text).format(**self.named_facts)
 
     @property
     def short(self) -> str:
         """For counting nodes: ``without label gpu=yes``."""
-        return _MEANINGS[self.code].short.format(*self.facts)
+        return _MEANINGS[self.code].short.format(**self.named_facts)
 
 
 def classify(reasons: Iterable[Reason]) -> ReasonClass:
@@ -116,9 +152,17 @@ def hardest(reasons: Iterable[Reason]) -> ReasonClass:
     return max((r.reason_class for r in reasons), key=_SEVERITY.__getitem__)
 
 
+def counted(reasons: Iterable[Reason]) -> list[tuple[Reason, int]]:
+    """Reasons that are the same in few words, each with how many nodes have it, the most frequent first."""
+    alike: dict[str, list[Reason]] = {}
+    for reason in reasons:
+        alike.setdefault(reason.short, []).append(reason)
+    return [(some[0], len(some)) for some in sorted(alike.values(), key=len, reverse=True)]
+
+
 def summarise(reasons: Sequence[Reason]) -> str:
     """One clause for a lane from its decisive reasons: a single one for all nodes, or one per node. No full stop."""
     if len(reasons) == 1:
         return reasons[0].text
-    counts = Counter(r.short for r in reasons)
-    return f"no node of {len(reasons)} can take it: " + ", ".join(f"{n} {short}" for short, n in counts.most_common())
+    counts = ", ".join(f"{count} {reason.short}" for reason, count in counted(reasons))
+    return f"no node of {len(reasons)} can take it: {counts}"

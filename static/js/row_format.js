@@ -15,8 +15,6 @@ const MAX_CELLS = 32;
 // Flags (hidden) are texts here: anything but nothing is true.
 const YES = "1";
 const NO = "";
-/** @type {Record<string, string>} */
-const WAITING_TONES = { operator: "warn", impossible: "bad" };
 
 /** @type {Format} */
 const taskState = (row) => {
@@ -130,10 +128,6 @@ export const FORMATS = {
   nodes_note: nodesNote,
   failure_key: (row) => `${row?.type ?? ""} ${row?.error ?? ""}`,
   not_due: (row) => (row?.state === "scheduled" && row.run_at ? NO : YES),
-  not_blocked: (row) => (row?.waiting && row.waiting.kind !== "turn" ? NO : YES),
-  waiting_tone: (kind) => WAITING_TONES[kind] ?? "",
-  obstacles: (row) =>
-    (row?.reasons ?? []).map((/** @type {{text: string}} */ { text }) => text).join(" · ") || t("waiting.open"),
   nodes_more: (count) => t("waiting.more", { n: count ?? 0 }),
   tries: (row) => `${row?.counted_attempts ?? 0}/${row?.max_attempts ?? 0}`,
   waited,

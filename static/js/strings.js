@@ -12,6 +12,8 @@ const TABLES = {
 export const language = (typeof document === "undefined" ? "" : document.documentElement.lang) || "en";
 
 const { default: words } = await (TABLES[language.toLowerCase()] ?? TABLES.en)();
+// What only one page says comes with it, from the server's own catalogue.
+if (typeof document !== "undefined") Object.assign(words, JSON.parse(document.getElementById?.("page-words")?.textContent || "{}"));
 const plural = new Intl.PluralRules(language);
 
 /**

@@ -140,6 +140,15 @@ export interface BulkSkipped {
   detail: string;
 }
 
+/** One reason of the sentence that tells why a task waits. */
+export interface Cause {
+  code: string;
+  text: string;
+  facts: Record<string, string | number>;
+  /** How many nodes have it; 0 where it holds for all alike. */
+  nodes: number;
+}
+
 /** Tasks per state. */
 export interface Counts {
   scheduled: number;
@@ -356,6 +365,8 @@ export interface Obstacle {
   /** Stable; programs may match on it. */
   code: string;
   text: string;
+  /** What the text speaks of, by name: node, queue, type, label, seconds … */
+  facts: Record<string, string | number>;
 }
 
 /** The ready task that waits longest. */
@@ -825,6 +836,10 @@ export interface Waiting {
   /** At most 50, those that are closest to taking it first. */
   nodes: NodeObstacles[];
   nodes_omitted: number;
+  /** What the sentence is made of, the most frequent first: for whoever says it in another language. */
+  because: Cause[];
+  /** What would keep it waiting besides. */
+  besides: Cause[];
 }
 
 /** The topics that can be subscribed to. */

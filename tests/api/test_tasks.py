@@ -159,7 +159,13 @@ class TestRead:
         document = viewer.read(f"{TASKS}/{make_task(task_type='echo', now=now()).pk}").json
         assert document["waiting"]["kind"] == "impossible"
         [node] = document["waiting"]["nodes"]
-        assert node["reasons"] == [{"code": "type_not_run", "text": "node gpu-1 cannot run tasks of type echo"}]
+        assert node["reasons"] == [
+            {
+                "code": "type_not_run",
+                "text": "node gpu-1 cannot run tasks of type echo",
+                "facts": {"node": "gpu-1", "type": "echo"},
+            }
+        ]
         assert viewer.read(f"{TASKS}/{make_task(state=TaskState.RUNNING, now=now()).pk}").json["waiting"] is None
 
     def test_failure(self, viewer: Caller) -> None:

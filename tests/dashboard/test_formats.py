@@ -9,6 +9,8 @@ import pytest
 from django.utils import timezone, translation
 
 from dispatcher.dashboard.row_formats import FORMATS
+from dispatcher.dashboard.waiting_formats import waiting_texts
+from dispatcher.scheduling.reasons import _MEANINGS, ReasonCode
 from tests.architecture.sources import ROOT
 
 CASES = json.loads((ROOT / "static/js/tests/format_cases.json").read_text())
@@ -30,7 +32,14 @@ def test_in_other_languages_and_zones_too(language: str, zone: str, name: str, v
 
 
 def test_both_sides_know_the_same_formats() -> None:
-    names = ("format.js", "row_format.js", "node_format.js", "overview_format.js", "bulk_format.js")
+    names = (
+        "format.js",
+        "row_format.js",
+        "node_format.js",
+        "overview_format.js",
+        "bulk_format.js",
+        "waiting_format.js",
+    )
     scripts = [(ROOT / "static/js" / name).read_text() for name in names]
     tables = [text.split("FORMATS = {", 1)[1].split("\n};", 1)[0] for text in scripts]
     found = {name for table in tables for name in re.findall(r"^  (\w+)[:,]", table, re.MULTILINE)}
@@ -39,3 +48,16 @@ def test_both_sides_know_the_same_formats() -> None:
 
 def test_a_time_may_be_a_datetime() -> None:
     assert FORMATS["ago"](NOW.replace(second=20), NOW) == "10s ago"
+
+
+@pytest.mark.parametrize("code", ReasonCode)
+def test_every_reason_why_a_task_waits_has_words(code: ReasonCode) -> None:
+    facts = dict.fromkeys(_MEANINGS[code].facts, 7)
+    row = {"reasons": [{"code": code.value, "text": "unsaid", "facts": facts}]}
+    assert "unsaid" not in FORMATS["obstacles"](row, NOW)
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_the_words_that_pages_bring_are_those_that_the_scripts_are_tried_with(language: str) -> None:
+    with translation.override(language):
+        assert CASES["page_words"][language] == waiting_texts()

@@ -19,7 +19,7 @@ import write_words
 FOLDER = write_words.folder_of("zh_Hans")
 PO = (FOLDER / "django.po").read_text()
 KNOWN = write_words.read_po(PO)
-PLACE = re.compile(r"%(?:\(\w+\))?[sdgf]|%\(\w+\)02d|</?[a-z]\w*")
+PLACE = re.compile(r"%(?:\(\w+\))?[sdgf]|%\(\w+\)02d|\{\w+\}|</?[a-z]\w*")
 #: Names and code, the same in every language.
 NAMES = re.compile(r"taskdist|English|pid|JSON|curl|UTC|EN|p50|p95|p99|#|TOKEN|Bearer|Authorization|CSV|API")
 SPOKEN = ("title", "aria-label", "placeholder", "alt", "data-label")

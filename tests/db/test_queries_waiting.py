@@ -34,7 +34,8 @@ def test_without_any_node_somebody_has_to_act() -> None:
     found = waiting(make_task().pk, NOW)
     assert found is not None
     assert (found["kind"], found["node"], found["nodes"]) == ("operator", None, [])
-    assert found["reasons"] == [{"code": "no_nodes", "text": "no node has registered yet"}]
+    assert found["reasons"] == [{"code": "no_nodes", "text": "no node has registered yet", "facts": {}}]
+    assert found["because"] == [{**found["reasons"][0], "nodes": 0}]
     assert found["text"] == "No node has registered yet; somebody has to act."
 
 
@@ -45,6 +46,19 @@ def test_a_paused_queue_is_the_reason() -> None:
     assert found is not None
     assert (found["kind"], [reason["code"] for reason in found["reasons"]]) == ("operator", ["queue_paused"])
     assert "SMTP moves" in found["text"]
+    assert found["because"][0]["facts"] == {"queue": "mail", "why": "SMTP moves"}
+    assert found["besides"] == []
+
+
+def test_what_the_sentence_says_is_told_by_codes_with_how_many_nodes_each() -> None:
+    for name in ("a", "b", "c"):
+        make_node(name, intent=NodeIntent.RUN if name == "c" else NodeIntent.DRAIN, types={"other": {}})
+    make_queue("mail", pause_reason="", paused_by="bob", paused_at=NOW)
+    found = waiting(make_task(queue="mail").pk, NOW)
+    assert found is not None
+    assert [(cause["code"], cause["nodes"]) for cause in found["because"]] == [("queue_paused", 0)]
+    assert [(cause["code"], cause["nodes"]) for cause in found["besides"]] == [("type_not_run", 3)]
+    assert found["besides"][0]["facts"] == {"node": "a", "type": "echo"}
 
 
 def test_every_node_tells_what_keeps_the_task_from_it() -> None:

@@ -44,6 +44,7 @@ from dispatcher.queries.shapes.pages import (
 )
 from dispatcher.queries.shapes.tasks import (
     AttemptRow,
+    Cause,
     ErrorDetail,
     LogEnd,
     LogLine,
@@ -71,6 +72,7 @@ __all__ = [
     "BulkPreview",
     "BulkRow",
     "BulkSkipped",
+    "Cause",
     "Counts",
     "Enrolment",
     "ErrorDetail",

@@ -185,6 +185,15 @@ class Obstacle(TypedDict):
     #: Stable; programs may match on it.
     code: str
     text: str
+    #: What the text speaks of, by name: node, queue, type, label, seconds …
+    facts: dict[str, str | int]
+
+
+class Cause(Obstacle):
+    """One reason of the sentence that tells why a task waits."""
+
+    #: How many nodes have it; 0 where it holds for all alike.
+    nodes: int
 
 
 class NodeObstacles(TypedDict):
@@ -212,6 +221,10 @@ class Waiting(TypedDict):
     #: At most 50, those that are closest to taking it first.
     nodes: list[NodeObstacles]
     nodes_omitted: int
+    #: What the sentence is made of, the most frequent first: for whoever says it in another language.
+    because: list[Cause]
+    #: What would keep it waiting besides.
+    besides: list[Cause]
 
 
 class TaskDocument(TaskDetail):

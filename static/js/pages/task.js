@@ -17,6 +17,7 @@ import { curl, python } from "../task_form.js";
 import { drawTimeline } from "../timeline.js";
 import { announce, toast } from "../toast.js";
 import { ValueView } from "../value_view.js";
+import "../waiting_format.js";
 
 /** @import { AttemptRow, ErrorDetail, TaskDocument, TaskEvent } from "../types.d.ts" */
 

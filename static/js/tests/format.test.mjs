@@ -6,8 +6,10 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 process.env.TZ = "UTC";
+const { now, cases, languages, page_words: words } = JSON.parse(readFileSync(new URL("format_cases.json", import.meta.url), "utf8"));
+Object.assign((await import("../words/en.js")).default, words.en);
 const { FORMATS } = await import("../row_format.js");
-const { now, cases, languages } = JSON.parse(readFileSync(new URL("format_cases.json", import.meta.url), "utf8"));
+await import("../waiting_format.js");
 
 for (const [name, value, expected] of cases) {
   test(`${name} of ${JSON.stringify(value)}`, () => assert.equal(FORMATS[name](value, Date.parse(now)), expected));
@@ -16,7 +18,7 @@ for (const [name, value, expected] of cases) {
 // The other languages and zones each in a process of its own: a page is in one of them.
 for (const [language, { zone, cases: some }] of Object.entries(languages)) {
   test(`in ${language}, ${zone}`, () => {
-    const asked = JSON.stringify({ language, zone, cases: some.map(([name, value]) => [name, value]), now });
+    const asked = JSON.stringify({ language, zone, words: JSON.stringify(words[language.toLowerCase()]), cases: some.map(([name, value]) => [name, value]), now });
     const done = spawnSync(process.execPath, [fileURLToPath(new URL("format_in.mjs", import.meta.url)), asked], { encoding: "utf8" });
     assert.equal(done.status, 0, done.stderr);
     assert.deepEqual(JSON.parse(done.stdout), some.map(([, , expected]) => expected));

@@ -162,7 +162,6 @@ export default {
   "breaker.open": "Failed too often in a row: it gets no work until the cool-down ends.",
   "breaker.half_open": "The cool-down has ended: one task at a time proves it well again.",
 
-  "waiting.open": "could take it now",
   "waiting.more": "and {n} more nodes",
   "waiting.more.one": "and one more node",
   "nodes.missing": "{n} not online",

@@ -159,7 +159,6 @@ export default {
   "breaker.open": "连续失败次数过多：冷却结束前不再派发任务。",
   "breaker.half_open": "冷却已结束：逐个试派任务，直到确认恢复。",
 
-  "waiting.open": "现在即可执行",
   "waiting.more": "另有 {n} 个节点",
   "nodes.missing": "{n} 个不在线",
   "nodes.all": "全部在线",
