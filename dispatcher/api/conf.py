@@ -15,6 +15,6 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": [],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "dispatcher.api.negotiation.AlwaysJson",
     "DEFAULT_METADATA_CLASS": None,
-    "EXCEPTION_HANDLER": "dispatcher.api.problems.handle",
+    "EXCEPTION_HANDLER": "dispatcher.api.problem_words.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

@@ -3,8 +3,8 @@
     {"type": "…", "title": "Bad Request", "status": 400, "detail": "…",
      "errors": [{"index": 3, "field": "priority", "message": "…"}]}
 
-Views raise; ``handle`` (DRF's exception handler) makes the document. ``type`` is "about:blank" where the status says it
-all, and a name of ours where a program may want to tell cases apart.
+Views raise; ``problem_words.handle`` (DRF's exception handler) makes the document. ``type`` is "about:blank" where the
+status says it all, and a name of ours where a program may want to tell cases apart.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _encode = msgspec.json.Encoder().encode
 def invalid(errors: Sequence[FieldError], detail: str = "") -> Problem:
     """400 with the fields that are wrong. Names at most ``MAX_ERRORS`` of them and says so."""
     if not detail:
-        detail = f"{len(errors)} errors; nothing was changed." if len(errors) > 1 else _in_one_line(errors[0])
+        detail = f"{len(errors)} errors; nothing was changed." if len(errors) > 1 else in_one_line(errors[0])
     if len(errors) > MAX_ERRORS:
         detail = f"{len(errors)} errors, of which the first {MAX_ERRORS} are listed; nothing was changed."
     return Problem(400, detail, type=INVALID, errors=errors[:MAX_ERRORS])
@@ -107,7 +107,7 @@ def unfit(errors: Sequence[FieldError]) -> Problem:
     return Problem(422, problem.detail, type=PAYLOAD_MISMATCH, errors=problem.errors)
 
 
-def _in_one_line(error: FieldError) -> str:
+def in_one_line(error: FieldError) -> str:
     """The error with its place, for logs that keep nothing but the detail."""
     place = "" if error.index is None else f"item {error.index}"
     return ": ".join(part for part in (", ".join(filter(None, (place, error.field))), error.message) if part)
@@ -136,14 +136,14 @@ def _masked(error: FieldError, mask: Callable[[str], str]) -> FieldError:
     return msgspec.structs.replace(error, message=mask(error.message), suggestion=mask(error.suggestion))
 
 
-def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
-    """DRF's exception handler: what a view raises becomes a problem document. The unforeseen is logged, not shown."""
+def problem_of(error: Exception, context: Mapping[str, Any]) -> Problem:
+    """What a view raised, as a problem. The unforeseen is logged, not shown."""
     problem = _as_problem(error)
     if problem is None:
         view = context.get("view")
         logger.error("unexpected error in %s", type(view).__name__, exc_info=error)
         problem = Problem(500, "Something went wrong here; it was logged.")
-    return respond(problem)
+    return problem
 
 
 @csrf_exempt

@@ -112,6 +112,23 @@ def event_word(value: Any, now: datetime) -> str:
     }.get(str(value), str(value) if value else "")
 
 
+def reason_texts() -> dict[str, str]:
+    """The reasons that the dispatcher itself has for what it does to a node; people give others, in words of theirs."""
+    return {
+        "said.the node is stopping": _("the node is stopping"),
+        "said.asked for a pause": _("it asked for a pause"),
+        "said.open: by the outcomes of its tasks": _("open, by the outcomes of its tasks"),
+        "said.half_open: by the outcomes of its tasks": _("half open, by the outcomes of its tasks"),
+        "said.closed: by the outcomes of its tasks": _("closed, by the outcomes of its tasks"),
+    }
+
+
+def event_reason(value: Any, now: datetime) -> str:
+    """Why it happened."""
+    del now
+    return reason_texts().get(f"said.{value}", str(value or ""))
+
+
 _EVENT_ICONS = {
     "node.registered": "plug",
     "node.online": "online",
@@ -135,6 +152,6 @@ NODE_FORMATS: dict[str, Callable[[Any, datetime], str]] = {
     function.__name__: function
     for function in (
         drain_note, heartbeat, cell_height, cell_top, cell_label, cell_mark, is_calm, is_disabled, event_word,
-        event_icon, *(_unless(status) for status in EXPLAINED),
+        event_icon, event_reason, *(_unless(status) for status in EXPLAINED),
     )
 }  # fmt: skip

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from dispatcher import queries
 from dispatcher.dashboard.formats import word
+from dispatcher.dashboard.node_formats import reason_texts
 from dispatcher.dashboard.views import missing, page_of
 from dispatcher.queries import NodeFilter, NodeFilterError
 from dispatcher.queries.node_filter import STATUSES
@@ -100,4 +101,4 @@ def node(request: HttpRequest, name: str) -> HttpResponse:
     if document is None:
         title, text = _("There is no node of this name"), _("Nodes appear when their program comes up.")
         return missing(request, "nodes", title, text, (reverse("dashboard:nodes"), _("All nodes")))
-    return page_of(request, "node", "nodes", document=document)
+    return page_of(request, "node", "nodes", document=document, page_words=reason_texts())

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from dispatcher import queries
+from dispatcher.api.problem_words import said
 from dispatcher.dashboard.overview_formats import range_name
 from dispatcher.dashboard.preferences import preferences_of
 from dispatcher.dashboard.zones import offset_label
@@ -50,7 +51,7 @@ def asked_range(request: HttpRequest, now: datetime) -> tuple[queries.TimeRange,
     try:
         return queries.parse_range(request.GET.dict(), now, remembered), ""
     except queries.RangeError as problem:
-        return queries.parse_range({}, now, remembered), str(problem)
+        return queries.parse_range({}, now, remembered), f"{problem.name}: {said(problem.message)}"
 
 
 def range_context(request: HttpRequest, asked: queries.TimeRange, now: datetime) -> dict[str, Any]:

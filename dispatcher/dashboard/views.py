@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dispatcher import queries, roles
+from dispatcher.api.problem_words import said
 from dispatcher.api.problems import Problem
 from dispatcher.backlog import BacklogFull
 from dispatcher.dashboard import task_page
@@ -101,10 +102,10 @@ def _submitted(request: HttpRequest) -> HttpResponse:
     try:
         task_id = submit_fields(fields, actor=request.user.get_username(), now=timezone.now())
     except Problem as problem:
-        errors = [f"{error.field}: {error.message}" for error in problem.errors] or [problem.detail]
+        errors = [f"{error.field}: {said(error.message)}" for error in problem.errors] or [said(problem.detail)]
         return _submit_page(request, status=problem.status, errors=errors, initial=fields | {"has_more": True})
     except BacklogFull as full:
-        return _submit_page(request, status=503, errors=[str(full)], initial=fields | {"has_more": True})
+        return _submit_page(request, status=503, errors=[said(str(full))], initial=fields | {"has_more": True})
     return redirect("dashboard:task", task_id)
 
 

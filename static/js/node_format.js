@@ -68,5 +68,6 @@ export const NODE_FORMATS = {
   not_disabled: unless("disabled"),
   is_calm: (value) => (value ? "" : "1"),
   event_word: (kind) => (has(`event.${kind}`) ? t(`event.${kind}`) : String(kind ?? "")),
+  event_reason: (text) => (has(`said.${text}`) ? t(`said.${text}`) : (text ?? "")),
   event_icon: (kind, now) => (kind ? icon(EVENT_ICONS[kind] ?? "activity", now) : ""),
 };

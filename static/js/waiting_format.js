@@ -7,6 +7,7 @@ import { has, t } from "./strings.js";
 
 /** @import { Cause, Obstacle } from "./types.d.ts" */
 
+/** @type {Record<string, string>} */
 const TONES = { operator: "warn", impossible: "bad" };
 
 /** @param {Obstacle} cause @param {boolean} isOne with what is not the same for others */
@@ -29,7 +30,7 @@ function clause(causes) {
 /** @type {Record<string, import("./format.js").Format>} */
 const WAITING_FORMATS = {
   not_blocked: (row) => (row?.waiting && row.waiting.kind !== "turn" ? "" : "1"),
-  waiting_tone: (/** @type {keyof TONES} */ kind) => TONES[kind] ?? "",
+  waiting_tone: (kind) => TONES[kind] ?? "",
   waiting_words: (value) => {
     if (!value || value.kind === "turn") return "";
     const said = t(`why.${value.kind}`, { clause: clause(value.because) });

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone, translation
 
+from dispatcher.dashboard.node_formats import reason_texts
 from dispatcher.dashboard.row_formats import FORMATS
 from dispatcher.dashboard.waiting_formats import waiting_texts
 from dispatcher.scheduling.reasons import _MEANINGS, ReasonCode
@@ -60,4 +61,4 @@ def test_every_reason_why_a_task_waits_has_words(code: ReasonCode) -> None:
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 def test_the_words_that_pages_bring_are_those_that_the_scripts_are_tried_with(language: str) -> None:
     with translation.override(language):
-        assert CASES["page_words"][language] == waiting_texts()
+        assert CASES["page_words"][language] == waiting_texts() | reason_texts()
