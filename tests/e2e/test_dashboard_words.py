@@ -15,8 +15,10 @@ from tests.launch.installation import Installation
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
 
 PAGES = (
-    "/", "/?range=9x", "/tasks/", "/tasks/?q=state:faild", "/types/", "/types/demo.echo/", "/queues/", "/queues/held/", "/nodes/",
-    "/nodes/?view=list", "/nodes/?q=stat:x", "/nodes/local-1/", "/activity/", "/bulk/", "/submit/", "/submit/?type=demo.sleep",
+    "/", "/?range=9x", "/tasks/", "/tasks/?q=state:faild", "/types/", "/types/demo.echo/", "/queues/",
+    "/queues/held/", "/nodes/",
+    "/nodes/?view=list", "/nodes/?q=stat:x", "/nodes/local-1/", "/activity/", "/bulk/", "/submit/",
+    "/submit/?type=demo.sleep",
     "/settings/", "/tokens/",
 )  # fmt: skip
 #: Every text on the page, hidden or not, that is not marked as code, as another language or as what somebody supplied:
