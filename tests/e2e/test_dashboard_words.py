@@ -44,7 +44,7 @@ TEXTS = """() => {
 #: What is called the same in Chinese: names, keys, formats, values that people type.
 SAME = re.compile(
     r"""(?<![A-Za-z])(null|range|stat|faild|seconds|taskdist(-python)?|Python|Node\.js|curl|Django|SQLite|PostgreSQL|JSONL?|CSV|REST|API|ID|URL|UTC|CPU|Schema|SHA|PNG|
-    Shift|Esc|Escape|Enter|Tab|Ctrl|pid|p50|p95|p99|POST\ /api/v1/tasks|docs/\w+\.md|English|EN|
+    Shift|Esc|Escape|Enter|Tab|Ctrl|pid|p50|p95|p99|(POST\ )?/api/v1/tasks|docs/\w+\.md|English|EN|
     state:\w*|state|failed|status:?(problem)?|label:(gpu=yes)?|queue:(gpu)?|type:|version:|created:<1h|gpu=yes|zone=eu|nightly|import|Asia/Shanghai|
     fastest|affinity|binpack|least_loaded|power_of_two|round_robin|spread|tasks:(read|write)|nodes:read|operate|admin)(?![A-Za-z])""",
     re.VERBOSE,
