@@ -19,6 +19,7 @@ from dispatcher.api.validation import (
     LINE,
     MAX_AHEAD_SECONDS,
     NAME,
+    TASK_ID,
     TYPE_NAME,
     explain,
     name_error,
@@ -30,6 +31,7 @@ from dispatcher.api.validation import (
 from dispatcher.conf import MAX_ATTEMPTS, conf
 from dispatcher.lifecycle import TaskSpec
 from dispatcher.models.queue import DEFAULT_QUEUE
+from dispatcher.models.task import parse_task_id
 from dispatcher.models.task_rules import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from dispatcher.payload_schemas import Effort
 
@@ -68,6 +70,8 @@ class TaskInput(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     affinity_key: Annotated[str, Meta(max_length=200), LINE] = ""
     tags: Annotated[list[_Tag], Meta(max_length=32)] = []
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY_CHARS), LINE] | None = None
+    #: The task that this one is a changed copy of; it need not be there any more.
+    clone_of: Annotated[str, TASK_ID] | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -121,6 +125,7 @@ def specs_of(items: Sequence[TaskInput], now: datetime) -> list[TaskSpec]:
             affinity_key=item.affinity_key,
             tags=item.tags,
             idempotency_key=item.idempotency_key,
+            clone_of=None if item.clone_of is None else parse_task_id(item.clone_of),
         )
         for item in items
     ]
@@ -134,6 +139,7 @@ def errors_of(item: TaskInput, now: datetime) -> list[tuple[str, str]]:
         ("payload", _size_error(item.payload)),
         ("affinity_key", text_error(item.affinity_key)),
         ("idempotency_key", text_error(item.idempotency_key or "")),
+        ("clone_of", "is no task id" if item.clone_of is not None and parse_task_id(item.clone_of) is None else ""),
     ]
     found += _time_errors(item, now)
     for name, value in item.labels.items():
@@ -153,6 +159,7 @@ def _is_plain(item: TaskInput, max_payload_bytes: int) -> bool:
         or item.timeout_seconds
         or item.labels
         or item.affinity_key
+        or item.clone_of is not None
         or (item.tags and not "".join(item.tags).isprintable())
         or (item.idempotency_key and not item.idempotency_key.isprintable())
     )

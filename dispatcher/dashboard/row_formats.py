@@ -183,6 +183,48 @@ def attempt_ran(row: Any, now: datetime) -> str:
     return _between(_get(row, "started_at"), _get(row, "ended_at"), now)
 
 
+def attempt_queued(row: Any, now: datetime) -> str:
+    """How long an attempt was ready before it was sent to its node."""
+    return _between(_get(row, "queued_at"), _get(row, "dispatched_at"), now)
+
+
+def attempt_sent(row: Any, now: datetime) -> str:
+    """How long an attempt was on its way: sent, and not yet known to have started."""
+    if _get(row, "outcome") == "dispatched":
+        return elapsed(_get(row, "dispatched_at"), now)
+    return _between(_get(row, "dispatched_at"), _get(row, "started_at") or _get(row, "ended_at"), now)
+
+
+def attempt_backoff(row: Any, now: datetime) -> str:
+    """How long after an attempt the next one was due, or will be."""
+    ended, due_at = as_time(_get(row, "ended_at")), as_time(_get(row, "retry_at"))
+    return _between(ended, due_at, now) if ended and due_at and due_at > ended else DASH
+
+
+def relation(value: Any, now: datetime) -> str:
+    """What another task is to this one."""
+    del now
+    words = {
+        "retry_of": _("This is a retry of"),
+        "clone_of": _("This is a clone of"),
+        "retry": _("Retried as"),
+        "clone": _("Cloned as"),
+    }
+    return words.get(str(value), "")
+
+
+def cause(value: Any, now: datetime) -> str:
+    """How many failed for the same cause."""
+    del now
+    number = _get(value, "count") or 0
+    if _get(value, "is_more"):
+        return _("Same cause: the newest %(n)d failures in the last hour") % {"n": number}
+    words = ngettext(
+        "Same cause: %(n)d failure in the last hour", "Same cause: %(n)d failures in the last hour", number
+    )
+    return words % {"n": number}
+
+
 def breaker_closed(row: Any, now: datetime) -> str:
     """Whether a node's circuit breaker lets work through."""
     del now
@@ -273,7 +315,8 @@ FORMATS: dict[str, Callable[[Any, datetime], str]] = VALUE_FORMATS | _OF_PAGES |
     for function in (
         task_state, node_state, task_word, node_word, task_icon, node_icon, slots_width, slots_box, busy_width,
         slots_note, tone_nodes, nodes_note, failure_key, not_due, nodes_more,
-        tries, waited, ran_for, attempt_waited, attempt_ran,
+        tries, waited, ran_for, attempt_waited, attempt_ran, attempt_queued, attempt_sent, attempt_backoff,
+        relation, cause,
         breaker_closed, cannot_drain, cannot_resume, queue_state, queue_word, queue_icon, queue_eta,
         type_nodes_tone, has_tasks,
         has_no_tasks, event_words,

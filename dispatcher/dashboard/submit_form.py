@@ -15,7 +15,7 @@ from dispatcher.api.problems import FieldError, Problem
 from dispatcher.conf import conf
 from dispatcher.queries.shapes import TaskDetail
 
-_TEXTS = ("type", "queue", "affinity_key")
+_TEXTS = ("type", "queue", "affinity_key", "clone_of")
 _NUMBERS = ("priority", "delay_seconds", "max_attempts", "backoff_seconds", "backoff_cap_seconds", "timeout_seconds")
 
 

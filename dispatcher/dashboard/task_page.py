@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from dispatcher.conf import conf
 from dispatcher.dashboard.json_tree import Part, TreeHtml, places_of, tree_html
 from dispatcher.dashboard.waiting_formats import waiting_texts
+from dispatcher.models.bulk import is_bulk_tag, job_of
 from dispatcher.queries import task_events
 from dispatcher.queries.shapes import TaskDetail, TaskDocument
 
@@ -43,6 +44,7 @@ def context(document: TaskDocument, asked: str, *, is_unmasked: bool) -> dict[st
         "chosen_tab": asked if any(tab["id"] == asked for tab in tabs) else _likely(document),
         "trees": _trees(document, is_unmasked=is_unmasked),
         "again": {name: value for name, value in document.items() if name in _AGAIN and value is not None},
+        "bulk_job": next((job_of(tag) for tag in document["tags"] if is_bulk_tag(tag)), None),
         "raw_url": reverse("api:task", args=[document["id"]]) + _query(is_unmasked=is_unmasked),
         "raw_path": f"tasks/{document['id']}" + _query(is_unmasked=is_unmasked),
         "events": task_events(int(document["id"])),

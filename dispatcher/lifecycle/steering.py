@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from dispatcher.events import TaskChange, TasksCancelRequested, TasksChanged, TasksPruned
-from dispatcher.models import Attempt, Change, LogChunk, Task, TaskProgress, TaskTag
+from dispatcher.models import Attempt, Change, LogChunk, Task, TaskOrigin, TaskProgress, TaskTag
 from dispatcher.models.task import TaskQuerySet
 from dispatcher.states import ACTIVE, TERMINAL, WAITING, TaskState
 
@@ -103,7 +103,7 @@ def prune(*, finished_before: datetime, now: datetime, after_id: int = 0, window
         old = Task.objects.filter(id__gt=after_id, id__lte=rows[-1][0], finished_at__lt=finished_before)
         tasks = list(_locked(old.order_by("id"), skip=True))
         ids = [task.pk for task in tasks]
-        for companion in (Attempt, LogChunk, TaskProgress, TaskTag):
+        for companion in (Attempt, LogChunk, TaskOrigin, TaskProgress, TaskTag):
             companion.objects.filter(task_id__in=ids).delete()
         Task.objects.filter(id__in=ids, state__in=TERMINAL).delete()
         if tasks:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from dispatcher import backlog, queues
 from dispatcher.conf import conf
 from dispatcher.events import TaskChange, TasksChanged
-from dispatcher.models import Change, IdempotencyKey, Lane, Task, TaskTag
+from dispatcher.models import Change, IdempotencyKey, Lane, Task, TaskOrigin, TaskTag
 from dispatcher.models.bulk import is_bulk_tag, tag_of
 from dispatcher.models.lanes import LaneKey, is_known, lane_ids
 from dispatcher.models.queue import DEFAULT_QUEUE, canonical_labels
@@ -25,6 +25,7 @@ from dispatcher.states import TERMINAL, TaskState
 #: How often a batch looks for its idempotency keys. Each further look follows upon a commit by someone else with one of
 #: its keys, so only as many others who send the same keys at this moment can use them up.
 _MOST_LOOKS = 5
+_NO_CLONE = b',"clone_of":null}'
 
 
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str] = []
     idempotency_key: str | None = None
     retry_of: int | None = None
+    #: The task that somebody changed and submitted again as this one. The last field: see ``_digest``.
+    clone_of: int | None = None
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -164,6 +167,8 @@ def _insert(specs: Sequence[TaskSpec], submitted_by: str, now: datetime, bulk: i
     TaskTag.objects.bulk_create(
         TaskTag(task_id=task_id, tag=tag) for task_id, spec in zip(ids, specs, strict=True) for tag in set(spec.tags)
     )
+    if clones := [(pk, spec.clone_of) for pk, spec in zip(ids, specs, strict=True) if spec.clone_of is not None]:
+        TaskOrigin.objects.bulk_create(TaskOrigin(task_id=pk, clone_of=origin) for pk, origin in clones)
     changes = [TaskChange(row.id, None, row.state, 0, row.lane_id) for row in rows]
     # Of a bulk action it is on record who started it: its batches would bury what else is in the audit trail.
     actor = submitted_by if specs[0].retry_of and bulk is None else ""
@@ -245,4 +250,6 @@ def _full_key(submitted_by: str, spec: TaskSpec) -> str:
 def _digest(spec: TaskSpec) -> str:
     # Without the times: a delay given in seconds becomes another moment each time the same request is sent.
     timeless = msgspec.structs.replace(spec, run_at=None, expires_at=None)
-    return hashlib.sha256(msgspec.json.encode(timeless)).hexdigest()
+    # What is no clone has the digest that it had before there were clones: keys outlive an upgrade.
+    text = msgspec.json.encode(timeless)
+    return hashlib.sha256(text.removesuffix(_NO_CLONE) + b"}" * text.endswith(_NO_CLONE)).hexdigest()

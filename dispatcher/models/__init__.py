@@ -4,7 +4,7 @@ Task rows change only through ``dispatcher.lifecycle``, node rows only through `
 """
 
 from dispatcher.models.access import Credential, Throttle
-from dispatcher.models.attempt import Attempt, IdempotencyKey, LogChunk, TaskProgress, TaskTag
+from dispatcher.models.attempt import Attempt, IdempotencyKey, LogChunk, TaskOrigin, TaskProgress, TaskTag
 from dispatcher.models.bulk import BulkJob, BulkSkip, BulkTally
 from dispatcher.models.feed import Change, FeedCursor, MinuteRollup, SpanRollup, StateCount
 from dispatcher.models.node import EngineProcess, Node, SchedulerMemory
@@ -34,6 +34,7 @@ __all__ = [
     "SpanRollup",
     "StateCount",
     "Task",
+    "TaskOrigin",
     "TaskProgress",
     "TaskTag",
     "Throttle",

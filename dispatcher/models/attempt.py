@@ -108,6 +108,13 @@ class TaskTag(models.Model):
         indexes = [models.Index(fields=["tag", "-task"], name="task_tag_newest")]
 
 
+class TaskOrigin(models.Model):
+    """Which task somebody changed and submitted again as this one; a row of its own, as few tasks have an origin."""
+
+    task = models.OneToOneField(Task, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="+")
+    clone_of = models.BigIntegerField(db_index=True)
+
+
 class IdempotencyKey(models.Model):
     """A submitter's key and the task it made. ``key`` is prefixed with the submitter, so that keys never collide."""
 

@@ -63,6 +63,11 @@ def tag_of(job_id: int) -> str:
     return f"{_TAG}{job_id}"
 
 
+def job_of(tag: str) -> int:
+    """The job that gave this tag."""
+    return int(tag.removeprefix(_TAG))
+
+
 def is_bulk_tag(tag: str) -> bool:
     """Whether a job gave this tag."""
     return tag.startswith(_TAG) and tag.removeprefix(_TAG).isdecimal()

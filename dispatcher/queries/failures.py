@@ -62,6 +62,17 @@ def recent_failures(
     return ranked[:MAX_GROUPS]
 
 
+def failed_alike(kind: str, head: str | None, now: datetime, *, limit: int) -> list[int]:
+    """The newest tasks of one type that failed in the last hour with an error of this head, but for numbers in it.
+
+    Out of the newest ``WINDOW`` of its failures.
+    """
+    cause = errors.fingerprint(head or _NO_ERROR)
+    recent = [(pk, finished_at) for pk, finished_at, _ in _failed(now - _HOUR, None, "", kind)]
+    heads = _read_heads(recent)
+    return [key[0] for key in recent if heads[key][1] == cause][:limit]
+
+
 def _failed(start: datetime, end: datetime | None, queue: str, kind: str) -> list[tuple[int, datetime, int]]:
     """Id, end and lane of the failed tasks that are looked at."""
     newest = Task.objects.filter(state=TaskState.FAILED).order_by("-id")

@@ -201,7 +201,7 @@ function sparkPoints(values) {
 const breakerTitle = (value) => (value === "open" || value === "half_open" ? t(`breaker.${value}`) : "");
 
 /** Formats whose text changes as time goes by. */
-export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "waited", "ran_for", "attempt_ran", "drain_note", "heartbeat"]);
+export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "waited", "ran_for", "attempt_ran", "attempt_sent", "drain_note", "heartbeat"]);
 
 /** @type {Record<string, Format>} */
 export const VALUE_FORMATS = {

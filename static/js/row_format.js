@@ -66,6 +66,10 @@ const attemptWaited = (row) => between(row?.queued_at, row?.started_at);
 const attemptRan = (row, now) =>
   row?.outcome === "running" ? elapsed(row.started_at, now) : between(row?.started_at, row?.ended_at);
 
+/** @type {Format} */
+const attemptSent = (row, now) =>
+  row?.outcome === "dispatched" ? elapsed(row.dispatched_at, now) : between(row?.dispatched_at, row?.started_at ?? row?.ended_at);
+
 /** Where there are any: a task that failed within milliseconds has its times on its attempt only. @param {any} row */
 const lastAttempt = (row) => (row?.finished_at ? row.attempts?.at(-1) : undefined);
 
@@ -134,6 +138,11 @@ export const FORMATS = {
   ran_for: ranFor,
   attempt_waited: attemptWaited,
   attempt_ran: attemptRan,
+  attempt_queued: (row) => between(row?.queued_at, row?.dispatched_at),
+  attempt_sent: attemptSent,
+  attempt_backoff: (row) => (Date.parse(row?.retry_at) > Date.parse(row?.ended_at) ? between(row.ended_at, row.retry_at) : DASH),
+  relation: (value) => t(`relation.${value}`),
+  cause: (value) => t(value?.is_more ? "cause.more" : "cause.some", { n: value?.count ?? 0 }),
   breaker_closed: (row) => (row?.breaker === "open" || row?.breaker === "half_open" ? NO : YES),
   cannot_drain: (row) => (row?.intent === "run" ? NO : YES),
   cannot_resume: (row) => (row?.intent === "drain" || row?.intent === "disabled" ? NO : YES),

@@ -62,6 +62,7 @@ export function taskOf(fields) {
     else task[field] = at.toISOString();
   }
   if (task.run_at && task.delay_seconds !== undefined) wrong.push({ field: "run_at", key: "submit.both_times" });
+  if (fields.clone_of) task.clone_of = fields.clone_of;
   if (fields.affinity_key) task.affinity_key = fields.affinity_key;
   if (words(fields.tags).length) task.tags = words(fields.tags);
   const labels = pairs(fields.labels);

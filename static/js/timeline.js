@@ -10,7 +10,7 @@ const LABEL_PX = 110;
 const ROW_PX = 28;
 const BAR_PX = 12;
 const AXIS_PX = 22;
-const RIGHT_PX = 84;
+const RIGHT_PX = 100;
 
 const GOOD = new Set(["succeeded"]);
 const BAD = new Set(["failed", "timed_out", "crashed", "lost"]);
@@ -25,11 +25,14 @@ export function parts(attempt, now) {
   const at = (/** @type {string | null} */ time) => (time ? Date.parse(time) : null);
   const isOpen = attempt.outcome === "running" || attempt.outcome === "dispatched";
   const end = at(attempt.ended_at) ?? (isOpen ? now : null);
+  const retry = at(attempt.retry_at);
   const marks = [
     ["wait", at(attempt.queued_at)],
     ["sent", at(attempt.dispatched_at)],
     ["run", at(attempt.started_at)],
-    ["", end],
+    ["backoff", end],
+    // What is still to come is not drawn: it may be a day.
+    ["", retry !== null && end !== null && retry > end ? Math.min(retry, Math.max(now, end)) : null],
   ].filter(([, time]) => time !== null);
   /** @type {[string, number, number, string][]} */
   const found = [];
@@ -40,6 +43,10 @@ export function parts(attempt, now) {
   }
   return found;
 }
+
+/** Whether the drawing changes with the time. @param {any[]} attempts */
+export const isMoving = (attempts) =>
+  attempts.some(({ outcome, retry_at: retry }) => outcome === "running" || outcome === "dispatched" || Date.parse(retry) > serverNow());
 
 /** @param {any} attempt */
 function tone({ outcome }) {
@@ -82,9 +89,9 @@ function drawRow({ attempt, parts: all }, y, x) {
     const bar = makeSvg("rect", {
       class: kind === "run" ? `tl-run ${tone(attempt)}` : `tl-${kind}`,
       x: x(from),
-      y: y - BAR_PX / 2,
+      y: kind === "backoff" ? y - 1 : y - BAR_PX / 2,
       width: Math.max(x(to) - x(from), 2),
-      height: BAR_PX,
+      height: kind === "backoff" ? 2 : BAR_PX,
       rx: 2,
     });
     const title = makeSvg("title");
@@ -92,10 +99,12 @@ function drawRow({ attempt, parts: all }, y, x) {
     bar.append(title);
     return bar;
   });
-  const last = all[all.length - 1];
-  const length = makeSvg("text", { x: x(last[2]) + 8, y: y + 4 });
+  const last = all.filter(([kind]) => kind !== "backoff").at(-1) ?? all[0];
+  const end = x(all[all.length - 1][2]) + 8;
+  const sign = makeSvg("use", { class: `tl-sign ${tone(attempt)}`, href: format("icon", attempt.outcome, 0), x: end, y: y - 7, width: 14, height: 14 });
+  const length = makeSvg("text", { x: end + 18, y: y + 4 });
   length.textContent = format("duration", last[2] - last[1], 0);
-  return [label, ...bars, length];
+  return [label, ...bars, sign, length];
 }
 
 /**

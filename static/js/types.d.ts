@@ -21,6 +21,8 @@ export interface AttemptRow {
   dispatched_at: Time | null;
   started_at: Time | null;
   ended_at: Time | null;
+  /** When the next one was due, or will be; None after the last. */
+  retry_at: Time | null;
   error: ErrorDetail | null;
 }
 
@@ -547,6 +549,28 @@ export interface Stuck {
   overdue: number;
 }
 
+/** A task that has to do with another, as of the moment at which the document was made. */
+export interface RelatedTask {
+  id: string;
+  /** What it is to the other: retry_of, clone_of (those are where the other comes from), retry, clone. */
+  relation: string;
+  state: string;
+  type: string;
+  /** For the word of its state. */
+  attempt: number;
+  cancel_requested: boolean;
+  created_at: Time;
+}
+
+/** Failures of the last hour of the same type and the same error, but for numbers in it. */
+export interface SameCause {
+  /** The newest 50. */
+  count: number;
+  is_more: boolean;
+  /** In the search language: exactly these. */
+  query: string;
+}
+
 /** Everything about one task but its log lines. */
 export interface TaskDetail {
   id: string;
@@ -585,6 +609,10 @@ export interface TaskDetail {
   retry_of: string | null;
   /** Tasks that are retries of this one, newest first, at most 20. */
   retries: string[];
+  /** The task that this one is a changed copy of. */
+  clone_of: string | null;
+  /** Tasks that are changed copies of this one, newest first, at most 20. */
+  clones: string[];
   /** JSON text, as submitted. */
   payload: string;
   /** JSON text, or None if there is none. */
@@ -637,6 +665,8 @@ export interface TaskDocument {
   cancel_requested_at: Time | null;
   retry_of: string | null;
   retries: string[];
+  clone_of: string | null;
+  clones: string[];
   payload: string;
   result: string | null;
   failure: ErrorDetail | null;
@@ -647,6 +677,10 @@ export interface TaskDocument {
   attempts_omitted: number;
   /** None unless the task is ready and waits for a node. */
   waiting: Waiting | null;
+  /** What it was made from and what was made from it, at most 42. */
+  related: RelatedTask[];
+  /** Of a failed task: those that failed like it in the last hour, itself included; None if it failed earlier and alone. */
+  same_cause: SameCause | null;
   /** The last 200 lines of all attempts, by attempt and n. */
   logs: LogLine[];
   /** The newest 50 attempts that wrote any, by attempt. */

@@ -83,8 +83,8 @@ def test_a_running_task_is_cancelled_by_a_key(visit: Visit, api: Api) -> None:
     assert visit.was_not_reloaded()
     page.keyboard.press("r")
     expect(page.locator(".toast").last).to_contain_text("Submitted again as task")
-    expect(page.locator("#retries a")).to_have_count(1)
-    retry = page.locator("#retries a").get_attribute("href") or ""
+    expect(page.locator("#related-rows a")).to_have_count(1)
+    retry = page.locator("#related-rows a").get_attribute("href") or ""
     api.ask(f"/api/v1/tasks/{retry.strip('/').rpartition('/')[2]}/cancel", {})
 
 

@@ -77,6 +77,50 @@ def test_the_tree_is_walked_by_keys_and_its_parts_are_copied(visit: Visit, api: 
     assert visit.was_not_reloaded()
 
 
+def test_a_task_is_submitted_watched_read_and_sent_again_with_another_payload(visit: Visit, api: Api) -> None:
+    page = visit.open("/submit/?type=demo.primes")
+    page.get_by_label("below", exact=True).fill("100")
+    page.get_by_label("Start after").fill("1")
+    page.keyboard.press("Control+Enter")
+    page.locator(".toast").get_by_role("link", name="Open").click()
+    page.wait_for_url(re.compile(r"/tasks/\d+/"))
+    first = page.url.strip("/").rpartition("/")[2]
+    page.evaluate("window.sameAsBefore = true")
+    page.get_by_role("tab", name=re.compile("^Logs")).click()
+    state = page.locator("#task .page-head .state > span").first
+    expect(state).to_have_text("Succeeded")
+    expect(page.locator("#log-lines .log-line")).to_contain_text("25 primes below 100")
+    assert visit.was_not_reloaded()
+    # Not before the scripts of the page run.
+    page.locator("#live-pill[data-live=live]").wait_for()
+    page.keyboard.press("e")
+    page.wait_for_url(f"**/submit/?from={first}")
+    page.locator("#live-pill[data-live=live]").wait_for()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Clone of task {first}")
+    expect(page.get_by_label("below", exact=True)).to_have_value("100")
+    page.get_by_role("button", name="Edit as JSON").click()
+    page.get_by_label("Payload", exact=True).fill('{"below": 1000}')
+    page.keyboard.press("Control+Enter")
+    page.locator(".toast").get_by_role("link", name="Open").click()
+    page.wait_for_url(re.compile(r"/tasks/\d+/"))
+    second = page.url.strip("/").rpartition("/")[2]
+    assert second != first
+    expect(state).to_have_text("Succeeded")
+    facts = page.get_by_role("region", name="Facts")
+    expect(facts.get_by_role("link", name=f"#{first}")).to_be_visible()
+    expect(page.locator("#payload-tree")).to_contain_text("below: 1000")
+    expect(page.locator("#result-tree")).to_contain_text("168")
+    page.get_by_role("tab", name=re.compile("^Related")).click()
+    expect(page.locator("#related-rows")).to_contain_text(f"This is a clone of #{first}")
+    # Both say so.
+    page = visit.open(f"/tasks/{first}/?tab=related")
+    row = page.locator("#related-rows tr")
+    expect(row).to_contain_text(f"Cloned as #{second}")
+    expect(row.locator(".state")).to_have_text("Succeeded")
+    assert api.task(first)["clones"] == [second]
+    assert api.task(second)["clone_of"] == first
+
+
 def test_a_result_that_comes_while_one_looks_has_a_tree(visit: Visit, api: Api) -> None:
     [task_id] = api.submit({"type": "demo.echo", "payload": {"exact": 2**53 + 1}, "delay_seconds": 1})
     page = visit.open(f"/tasks/{task_id}/?tab=result")

@@ -82,6 +82,8 @@ class AttemptRow(TypedDict):
     dispatched_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    #: When the next one was due, or will be; None after the last.
+    retry_at: datetime | None
     error: ErrorDetail | None
 
 
@@ -162,6 +164,10 @@ class TaskDetail(TaskRow):
     retry_of: str | None
     #: Tasks that are retries of this one, newest first, at most 20.
     retries: list[str]
+    #: The task that this one is a changed copy of.
+    clone_of: str | None
+    #: Tasks that are changed copies of this one, newest first, at most 20.
+    clones: list[str]
     #: JSON text, as submitted.
     payload: str
     #: JSON text, or None if there is none.
@@ -227,11 +233,39 @@ class Waiting(TypedDict):
     besides: list[Cause]
 
 
+class RelatedTask(TypedDict):
+    """A task that has to do with another, as of the moment at which the document was made."""
+
+    id: str
+    #: What it is to the other: retry_of, clone_of (those are where the other comes from), retry, clone.
+    relation: str
+    state: str
+    type: str
+    #: For the word of its state.
+    attempt: int
+    cancel_requested: bool
+    created_at: datetime
+
+
+class SameCause(TypedDict):
+    """Failures of the last hour of the same type and the same error, but for numbers in it."""
+
+    #: The newest 50.
+    count: int
+    is_more: bool
+    #: In the search language: exactly these.
+    query: str
+
+
 class TaskDocument(TaskDetail):
     """The document of the live topic ``task:<id>``."""
 
     #: None unless the task is ready and waits for a node.
     waiting: Waiting | None
+    #: What it was made from and what was made from it, at most 42.
+    related: list[RelatedTask]
+    #: Of a failed task: those that failed like it in the last hour, itself included; None if none but itself did.
+    same_cause: SameCause | None
     #: The last 200 lines of all attempts, by attempt and n.
     logs: list[LogLine]
     #: The newest 50 attempts that wrote any, by attempt.

@@ -3,7 +3,7 @@ import { ApiError, get, getText } from "../api.js";
 import { bind } from "../bind.js";
 import { serverNow, everySecond } from "../clock.js";
 import { copy, copyButtons } from "../copying.js";
-import { byId, make } from "../dom.js";
+import { byId } from "../dom.js";
 import { showJson } from "../json_text.js";
 import { onKeys } from "../keys.js";
 import { RowList } from "../list.js";
@@ -14,7 +14,7 @@ import { cancelTask, retryTask } from "../steering.js";
 import { t } from "../strings.js";
 import { makeTabs } from "../tabs.js";
 import { curl, python } from "../task_form.js";
-import { drawTimeline } from "../timeline.js";
+import { drawTimeline, isMoving } from "../timeline.js";
 import { announce, toast } from "../toast.js";
 import { ValueView } from "../value_view.js";
 import "../waiting_format.js";
@@ -26,6 +26,7 @@ const id = root.dataset.id ?? "";
 const timeline = byId("timeline");
 const attempts = new RowList(byId("attempt-rows"), (row) => row.id);
 const obstacles = new RowList(byId("obstacle-rows"), (row) => row.name);
+const relatives = new RowList(byId("related-rows"), (row) => row.id);
 const isUnmasked = "unmasked" in root.dataset;
 const logs = new LogPanel(id, { isUnmasked, maxLines: Number(byId("log-lines").dataset.maxLines) });
 
@@ -97,9 +98,7 @@ document.getElementById("copy-python")?.addEventListener("click", () => copy(pyt
 
 const draw = () => drawTimeline(timeline, drawn);
 new ResizeObserver(draw).observe(timeline.parentElement ?? timeline);
-everySecond(() => {
-  if (drawn.some(({ outcome }) => outcome === "running" || outcome === "dispatched")) draw();
-});
+everySecond(() => isMoving(drawn) && draw());
 
 /** @param {TaskDocument} next */
 function showResult(next) {
@@ -119,17 +118,11 @@ function showFailure(failure) {
 }
 
 /** @param {TaskDocument} next */
-function showRelated(next) {
-  const { retry_of: origin, retries } = next;
-  byId("no-related").hidden = Boolean(origin || retries.length);
-  byId("retries-box").hidden = !retries.length;
-  byId("retries").replaceChildren(
-    ...retries.map((retry) =>
-      make("li", { class: "chip" }, make("a", { href: format("task_url", retry, 0) }, `#${retry}`)),
-    ),
-  );
-  const related = retries.length + (origin ? 1 : 0);
-  byId("related-count").textContent = related ? String(related) : "";
+function showRelated({ related }) {
+  byId("no-related").hidden = related.length > 0;
+  byId("related-table").hidden = !related.length;
+  relatives.show(related);
+  byId("related-count").textContent = related.length ? String(related.length) : "";
 }
 
 /** @param {TaskDocument} next */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { pauseMs } from "../backoff.js";
 import { laidOut, partAt, tokens } from "../json_text.js";
-import { parts } from "../timeline.js";
+import { isMoving, parts } from "../timeline.js";
 
 const text = (json) => laidOut(json).map(([, piece]) => piece).join("");
 
@@ -48,6 +48,13 @@ test("an attempt is waiting, on its way, and running", () => {
   assert.deepEqual(parts(whole, now).map(([kind, from, to]) => [kind, to - from]), [["wait", 1000], ["sent", 1000], ["run", 2000]]);
   const running = { outcome: "running", queued_at: at(0), dispatched_at: at(1), started_at: at(2), ended_at: null };
   assert.equal(parts(running, now).at(-1)[2], now);
+  const again = { ...whole, retry_at: at(7) };
+  assert.deepEqual(parts(again, now).at(-1).slice(0, 3), ["backoff", Date.parse(at(4)), Date.parse(at(7))]);
+  // Of a wait that is not over, as much as has passed.
+  assert.deepEqual(parts({ ...again, retry_at: at(9) }, Date.parse(at(6))).at(-1)[2], Date.parse(at(6)));
+  assert.equal(parts({ ...whole, retry_at: at(4) }, now).length, 3);
+  assert.ok(isMoving([{ ...whole, retry_at: new Date(Date.now() + 60_000).toISOString() }]));
+  assert.ok(!isMoving([again]));
   const waiting = { outcome: "dispatched", queued_at: at(0), dispatched_at: null, started_at: null, ended_at: null };
   assert.deepEqual(parts(waiting, now).map(([kind]) => kind), ["wait"]);
 });
