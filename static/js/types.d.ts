@@ -475,6 +475,28 @@ export interface QueuesDocument {
   queues: QueueRow[];
 }
 
+/** A task that has to do with another, as of the moment at which the document was made. */
+export interface RelatedTask {
+  id: string;
+  /** What it is to the other: retry_of, clone_of (those are where the other comes from), retry, clone. */
+  relation: string;
+  state: string;
+  type: string;
+  /** For the word of its state. */
+  attempt: number;
+  cancel_requested: boolean;
+  created_at: Time;
+}
+
+/** Failures of the last hour of the same type and the same error, but for numbers in it. */
+export interface SameCause {
+  /** The newest 50. */
+  count: number;
+  is_more: boolean;
+  /** In the search language: exactly these. */
+  query: string;
+}
+
 /** A view of the list of tasks that somebody keeps by a name. */
 export interface SavedViewRow {
   id: string;
@@ -547,28 +569,6 @@ export interface Stuck {
   node: string | null;
   /** Longer on a node than their attempt may take; at most 1,000. */
   overdue: number;
-}
-
-/** A task that has to do with another, as of the moment at which the document was made. */
-export interface RelatedTask {
-  id: string;
-  /** What it is to the other: retry_of, clone_of (those are where the other comes from), retry, clone. */
-  relation: string;
-  state: string;
-  type: string;
-  /** For the word of its state. */
-  attempt: number;
-  cancel_requested: boolean;
-  created_at: Time;
-}
-
-/** Failures of the last hour of the same type and the same error, but for numbers in it. */
-export interface SameCause {
-  /** The newest 50. */
-  count: number;
-  is_more: boolean;
-  /** In the search language: exactly these. */
-  query: string;
 }
 
 /** Everything about one task but its log lines. */
@@ -679,7 +679,7 @@ export interface TaskDocument {
   waiting: Waiting | null;
   /** What it was made from and what was made from it, at most 42. */
   related: RelatedTask[];
-  /** Of a failed task: those that failed like it in the last hour, itself included; None if it failed earlier and alone. */
+  /** Of a failed task: those that failed like it in the last hour, itself included; None if none but itself did. */
   same_cause: SameCause | null;
   /** The last 200 lines of all attempts, by attempt and n. */
   logs: LogLine[];
