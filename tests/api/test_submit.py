@@ -327,8 +327,8 @@ def test_plain_items_take_the_short_way_and_are_checked_all_the_same() -> None:
 def test_a_clone_names_its_origin(operator: Caller) -> None:
     first = operator.post(TASKS, {"type": "t"}).json["id"]
     second = operator.post(TASKS, {"type": "t", "clone_of": first}).json["id"]
-    assert operator.get(f"{TASKS}/{second}").json["clone_of"] == first
-    assert operator.get(f"{TASKS}/{first}").json["clones"] == [second]
+    assert operator.get(f"{TASKS}/{second}").json()["clone_of"] == first
+    assert operator.get(f"{TASKS}/{first}").json()["clones"] == [second]
     for bad in ("x", "0", "9" * 19, ""):
         answer = operator.post(TASKS, {"type": "t", "clone_of": bad})
         assert answer.status == 400
