@@ -24,6 +24,8 @@ from dispatcher.models.task import parse_task_id
 from dispatcher.queries.filters import FilterError, TaskFilters
 from dispatcher.queries.shapes import TaskDetail
 from dispatcher.queries.task_events import MAX_EVENTS, is_event_id
+from dispatcher.queries.task_look import sort_of
+from dispatcher.queries.task_sort import Reading, parse_cursor, read
 from dispatcher.scopes import Scope
 from dispatcher.states import TaskState
 
@@ -65,9 +67,9 @@ class TasksView(ApiView):
 
     def get(self, request: Request) -> HttpResponse:
         """A page of the tasks that match the filters."""
-        params = given_once(request.query_params, "after", "limit", "wider")
-        wider = flag(params, "wider")
-        page = queries.task_page(_filters(params), after=_cursor(params), limit=page_limit(params), wider=wider)
+        params = given_once(request.query_params, "after", "limit", "wider", "sort")
+        limit, wider = page_limit(params), flag(params, "wider")
+        page = read(_filters(params), Reading.of(_cursor(params), sort=_sort(params), limit=limit, wider=wider))
         return answer({"tasks": page["rows"], "next": page["next"], "searched_to": page["searched_to"]})
 
     def post(self, request: Request) -> HttpResponse:
@@ -304,7 +306,14 @@ def _conflict(indexes: Iterable[int], *, is_single: bool) -> Problem:
 
 def _filters(params: QueryDict) -> TaskFilters:
     try:
-        return TaskFilters.parse(params, ignore=("after", "limit", "wider"))
+        return TaskFilters.parse(params, ignore=("after", "limit", "wider", "sort"))
+    except FilterError as error:
+        raise bad_filter(error) from None
+
+
+def _sort(params: QueryDict) -> str:
+    try:
+        return sort_of(params.get("sort", ""))
     except FilterError as error:
         raise bad_filter(error) from None
 
@@ -317,9 +326,9 @@ def bad_filter(error: FilterError) -> Problem:
     return invalid([FieldError(error.message, error.name, None, where.start, where.end, where.suggestion)])
 
 
-def _cursor(params: QueryDict) -> int | None:
+def _cursor(params: QueryDict) -> tuple[int, int | None] | None:
     text = params.get("after", "")
-    number = parse_task_id(text)
-    if text and number is None:
+    cursor = parse_cursor(text)
+    if text and cursor is None:
         raise invalid([FieldError("must be what the previous page gave as next", "after")])
-    return number
+    return cursor

@@ -16,7 +16,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from dispatcher.dashboard.zones import zone_of
+from dispatcher.queries import FilterError
 from dispatcher.queries.ranges import RANGES
+from dispatcher.queries.task_look import cols_of
 
 COOKIE: Final = "taskdist_view"
 #: A year, in seconds: as long as browsers keep one that is renewed now and then.
@@ -50,6 +52,8 @@ class Preferences:
     pace: str = ""
     #: The stretch of time that charts show, the last that was chosen; "": an hour.
     range: str = ""
+    #: Columns of the list of tasks, with commas between; "": the usual ones.
+    cols: str = ""
     #: The time zone that was chosen, an IANA name; "": the browser's.
     zone: str = ""
     #: The browser's own zone, as a script last saw it: the first paint needs it before any script runs.
@@ -72,7 +76,16 @@ class Preferences:
 def _is_valid(name: str, value: str) -> bool:
     if name in _ZONES:
         return not value or zone_of(value) is not None
+    if name == "cols":
+        return _are_columns(value)
     return name in CHOICES and (not value or value in CHOICES[name])
+
+
+def _are_columns(text: str) -> bool:
+    try:
+        return cols_of(text) == text
+    except FilterError:
+        return False
 
 
 def parse(text: str) -> Preferences:

@@ -16,19 +16,21 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dispatcher import queries, roles, saved_views
-from dispatcher.dashboard import task_list
-from dispatcher.dashboard.task_list import Address
+from dispatcher.dashboard import preferences, task_list
+from dispatcher.dashboard.task_list import Address, cols_asked
 from dispatcher.dashboard.views import page_of
 from dispatcher.models.task import parse_task_id
 from dispatcher.queries import FilterError, TaskLook
 from dispatcher.queries.shapes import SavedViewRow
+from dispatcher.queries.task_look import OLDEST, USUAL_COLUMNS
 from dispatcher.saved_views import UnknownView, ViewRefused
 
 _BUILT_IN: Final = (
-    (gettext_lazy("All tasks"), ""),
-    (gettext_lazy("Failed within a day"), "state:failed ended:<1d"),
-    (gettext_lazy("Running"), "state:dispatched,running"),
-    (gettext_lazy("Stuck"), "is:stuck"),
+    (gettext_lazy("All tasks"), "", ""),
+    (gettext_lazy("Failed within a day"), "state:failed ended:<1d", ""),
+    (gettext_lazy("Running"), "state:dispatched,running", ""),
+    (gettext_lazy("Waiting longest"), "state:queued", OLDEST),
+    (gettext_lazy("Stuck"), "is:stuck", ""),
 )
 #: Of what a form of this page sends, the parameters of the page itself.
 _PARAMS: Final = ("q", "sort", "cols", "view", "wider")
@@ -59,6 +61,8 @@ def tasks(request: HttpRequest) -> HttpResponse:
     """Tasks that match a query, newest first. ``?view=`` alone is the address of a view, whatever becomes of it."""
     if set(request.GET) == {"view"} and (row := _seen(request, request.GET["view"])):
         return redirect(Address(look=_look_of(row), view=row["id"]).url())
+    if "keep" in request.GET and (response := _kept_columns(request)) is not None:
+        return response
     return _page(request, request.GET)
 
 
@@ -95,6 +99,23 @@ def delete_view(request: HttpRequest, view_id: str) -> HttpResponse:
     return redirect(Address(look=look).url())
 
 
+def _kept_columns(request: HttpRequest) -> HttpResponse | None:
+    """Remember the chosen columns in this browser, and go on to the page that shows them; None if there are no such."""
+    try:
+        cols = cols_asked(request.GET)
+    except FilterError:
+        return None
+    # Those that are usual need not be in the address: who opens it has chosen none, or others.
+    cols = "" if cols == ",".join(USUAL_COLUMNS) else cols
+    asked = request.GET.copy()
+    del asked["keep"]
+    asked.setlist("cols", [cols] if cols else [])
+    query = asked.urlencode()
+    response = redirect(request.path + (f"?{query}" if query else ""))
+    preferences.keep(response, replace(preferences.preferences_of(request), cols=cols))
+    return response
+
+
 def _kept(request: HttpRequest, view_id: int | None) -> HttpResponse:
     form = Form(request.POST.get("name", ""), "shared" in request.POST)
     if form.shared and not roles.may_operate(request.user):
@@ -117,7 +138,8 @@ def _kept(request: HttpRequest, view_id: int | None) -> HttpResponse:
 def _page(
     request: HttpRequest, params: Mapping[str, str], *, status: int = 200, form: Form | None = None
 ) -> HttpResponse:
-    shown = task_list.context({name: params[name] for name in _PARAMS if name in params} if form else params)
+    asked = {name: params[name] for name in _PARAMS if name in params} if form else params
+    shown = task_list.context(asked, preferences.preferences_of(request).cols)
     menu = _menu(request, shown["address"], form)
     return page_of(request, "tasks", "tasks", status=status, **shown, views=menu)
 
@@ -154,7 +176,7 @@ def _menu(request: HttpRequest, address: Address, form: Form | None) -> dict[str
 
 @cache
 def _built_in() -> list[tuple[Any, TaskLook]]:
-    return [(name, TaskLook.parse({"q": q})) for name, q in _BUILT_IN]
+    return [(name, TaskLook.parse({"q": q, "sort": sort})) for name, q, sort in _BUILT_IN]
 
 
 def _look_of(row: SavedViewRow) -> TaskLook:

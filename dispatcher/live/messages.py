@@ -31,6 +31,8 @@ class TasksParams(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     filters: dict[str, str] = {}
     ids: Annotated[list[_Name], Meta(max_length=500)] = []
     after: str | None = None
+    #: In an order in which new tasks do not come first: they are those with an id above this one.
+    newest: str | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 

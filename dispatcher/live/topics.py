@@ -361,10 +361,10 @@ def _screen(params: TasksParams) -> Screen:
     except FilterError as error:
         raise TopicError("bad_params", str(error)) from None
     ids = [parse_task_id(text) for text in params.ids]
-    after = None if params.after is None else parse_task_id(params.after)
-    if None in ids or (params.after is not None and after is None):
-        raise TopicError("bad_params", "ids and after must be task ids")
-    return Screen(filters, frozenset(pk for pk in ids if pk is not None), after, params.limit)
+    after, newest = (None if text is None else parse_task_id(text) for text in (params.after, params.newest))
+    if None in ids or (params.after is not None and after is None) or (params.newest is not None and newest is None):
+        raise TopicError("bad_params", "ids, after and newest must be task ids")
+    return Screen(filters, frozenset(pk for pk in ids if pk is not None), after, params.limit, newest)
 
 
 def _told_apart_no_more(states: frozenset[TaskState]) -> frozenset[int]:

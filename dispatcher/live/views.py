@@ -18,7 +18,7 @@ from dispatcher.live.topics import PassReads, Topic, TopicError, parse_topic
 from dispatcher.models.feed_reader import latest_position
 from dispatcher.queries import MAX_LIMIT
 
-_OWN_NAMES = ("topic", "ids", "after", "limit", "seen")
+_OWN_NAMES = ("topic", "ids", "after", "newest", "limit", "seen")
 _SEEN = re.compile(r"([0-9]{1,19})\.([0-9]{1,12})\.([0-9a-f]{16})")
 
 
@@ -94,7 +94,8 @@ def _topic(request: HttpRequest) -> Topic:
     if len(ids) > MAX_LIMIT or not (is_number and 1 <= int(limit) <= MAX_LIMIT):
         raise TopicError("bad_params", f"limit and the number of ids must be from 1 to {MAX_LIMIT}")
     filters = {key: ",".join(request.GET.getlist(key)) for key in others}
-    return parse_topic(name, TasksParams(filters, ids, request.GET.get("after") or None, int(limit)))
+    after, newest = (request.GET.get(param) or None for param in ("after", "newest"))
+    return parse_topic(name, TasksParams(filters, ids, after, newest, int(limit)))
 
 
 def _problem(status: HTTPStatus, code: str, detail: str) -> HttpResponse:

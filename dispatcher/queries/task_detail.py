@@ -50,7 +50,6 @@ def task_detail(task_id: int, sight: Sight = Sight.MASKED) -> TaskDetail | None:
         timeout_seconds=raw["timeout_seconds"],
         backoff_seconds=raw["backoff_seconds"],
         backoff_cap_seconds=raw["backoff_cap_seconds"],
-        submitted_by=raw["submitted_by"],
         dispatched_at=raw["dispatched_at"] if is_active or raw["finished_at"] else None,
         expires_at=raw["expires_at"],
         attempt_deadline=raw["attempt_deadline"] if is_active else None,

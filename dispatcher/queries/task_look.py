@@ -9,11 +9,16 @@ from typing import Any, Final
 from dispatcher.queries.filters import FilterError, TaskFilters
 
 #: What a list can show beside state, type and id, in the order in which it is shown.
-COLUMNS: Final = ("queue", "node", "try", "waited", "ran", "created")
+COLUMNS: Final = (
+    "queue", "node", "try", "waited", "ran", "created", "started", "ended", "priority", "tags", "submitter", "error",
+)  # fmt: skip
 #: Those that it shows unless others are chosen.
 USUAL_COLUMNS: Final = ("queue", "node", "try", "waited", "ran", "created")
-#: Orders beside the usual one, the newest first, which is "".
-SORTS: Final[tuple[str, ...]] = ()
+#: What a list can be sorted by within what was found, the newest so many that match: no index leads along these.
+SORTED_WITHIN: Final = ("waited", "ran", "try", "priority", "ended")
+#: The order that all tasks can be read in beside the usual one, the newest first, which is "".
+OLDEST: Final = "created"
+SORTS: Final = (OLDEST, *(sign + name for name in SORTED_WITHIN for sign in ("", "-")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ class TaskLook:
 def sort_of(text: str) -> str:
     """The order called so; ``FilterError`` if there is none."""
     if text and text not in SORTS:
-        raise FilterError("sort", f"must be one of {', '.join(SORTS)}" if SORTS else "there is only one order")
+        raise FilterError("sort", f"must be one of {', '.join(SORTS)}")
     return text
 
 

@@ -19,7 +19,8 @@ from dispatcher.states import ACTIVE, TERMINAL, WAITING, TaskState
 #: What a row is made from: never payload, result or a whole error.
 COLUMNS = (
     "id", "lane_id", "state", "priority", "attempt", "released", "max_attempts", "node_id", "created_at", "run_at",
-    "queued_at", "started_at", "finished_at", "cancel_requested_at", "tags", "error_head",
+    "queued_at", "started_at", "finished_at", "cancel_requested_at", "tags", "submitted_by",
+    "error_head",
 )  # fmt: skip
 
 
@@ -80,6 +81,7 @@ def _row(raw: Mapping[str, Any], queue: str, task_type: str, node: str | None, p
         max_attempts=raw["max_attempts"],
         priority=raw["priority"],
         tags=json.loads(raw["tags"]),
+        submitted_by=raw["submitted_by"],
         cancel_requested=raw["cancel_requested_at"] is not None and state not in TERMINAL,
         created_at=raw["created_at"],
         run_at=raw["run_at"] if state == TaskState.SCHEDULED else None,

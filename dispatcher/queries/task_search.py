@@ -1,7 +1,7 @@
-"""Finding tasks by filters, newest first, with a bound on what is looked at.
+"""Finding tasks by filters, newest or oldest first, with a bound on what is looked at.
 
 Each state is searched on its own, through the index that fits it, and the findings are merged by id. Where no index
-fits, a window of ids is looked through, from the newest on; the next page goes on below it.
+fits, a window of ids is looked through, from the newest (or oldest) on; the next page goes on beyond it.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from time import monotonic
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dispatcher.models import Node, Task, TaskTag
-from dispatcher.models.by_time import first_id_since
 from dispatcher.queries import conditions
 from dispatcher.queries.counts import matching_lanes
 from dispatcher.queries.filters import TaskFilters, is_id_prefix, is_of_lane
 from dispatcher.queries.shapes import TaskPage
+from dispatcher.queries.task_bounds import Bounds, ends
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.search import FLAGS, Term
 from dispatcher.search.keys import ARGS
@@ -47,8 +47,6 @@ PATIENCE = 1.5
 FEW_NAMED = 5_000
 #: Waiting tasks that are all fetched by their own index and sorted here.
 FEW_WAITING = 5_000
-#: Ids rise with the time of creation, but for what is submitted at the same moment.
-_DISORDER = timedelta(seconds=60)
 
 #: Ids in one statement.
 _IN_ONE = 10_000
@@ -58,7 +56,10 @@ _Tasks = QuerySet[Task]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Ids, descending. All that match above ``floor`` are there (up to the limit); 0 if there is nothing below."""
+    """Ids, descending. All that match above ``floor`` are there (up to the limit); 0 if there is nothing below.
+
+    Oldest first it is the other way round: ids rise, and all below ``floor`` are there.
+    """
 
     ids: list[int]
     floor: int
@@ -73,36 +74,52 @@ class Matches:
     count: int
     #: Whether there may be more of them in what was searched.
     is_capped: bool
-    #: How many of the newest tasks were looked at, by their ids; None: all that there are.
+    #: How many of the newest (or oldest) tasks were looked at, by their ids; None: all that there are.
     searched: int | None
 
 
-def task_page(filters: TaskFilters, *, after: int | None = None, limit: int = 100, wider: bool = False) -> TaskPage:
-    """Tasks that match, newest first, with ids below ``after``; see ``TaskPage`` for going on."""
+def task_page(
+    filters: TaskFilters, *, after: int | None = None, limit: int = 100, wider: bool = False, oldest: bool = False
+) -> TaskPage:
+    """Tasks that match, newest first, with ids below ``after``, or ``oldest`` first and above it.
+
+    See ``TaskPage`` for going on.
+    """
     limit = min(max(limit, 1), MAX_LIMIT)
-    return _page(search(filters, after=after, limit=limit, wider=wider), limit)
+    return _page(search(filters, after=after, limit=limit, wider=wider, oldest=oldest), limit, oldest=oldest)
 
 
-def matches(filters: TaskFilters, *, after: int | None, limit: int, wider: bool = False) -> Matches:
+def matches(
+    filters: TaskFilters, *, after: int | None, limit: int, wider: bool = False, oldest: bool = False
+) -> Matches:
     """The same, with the number of those that match."""
-    found = search(filters, after=after, limit=MAX_COUNTED + 1, wider=wider)
+    found = search(filters, after=after, limit=MAX_COUNTED + 1, wider=wider, oldest=oldest)
     is_capped = len(found.ids) > MAX_COUNTED
     # The search ends at the last one that is counted.
     floor = found.ids[-1] if is_capped else found.floor
-    newest = (Task.objects.aggregate(newest=Max("id"))["newest"] or 0) if floor else 0
     return Matches(
-        page=_page(found, limit),
+        page=_page(found, limit, oldest=oldest),
         count=min(len(found.ids), MAX_COUNTED),
         is_capped=is_capped,
-        searched=max(0, newest - floor) if floor else None,
+        searched=searched(floor, oldest=oldest),
     )
 
 
-def _page(found: Found, limit: int) -> TaskPage:
+def searched(floor: int, *, oldest: bool = False) -> int | None:
+    """How many ids lie between the end at which a search begins and ``floor``; None for 0."""
+    if not floor:
+        return None
+    first, last = ends()
+    return max(0, floor - first if oldest else last - floor)
+
+
+def _page(found: Found, limit: int, *, oldest: bool) -> TaskPage:
     full = len(found.ids) >= limit
-    following = found.ids[limit - 1] if full else found.floor + 1 if found.floor else None
+    beyond = found.floor + (-1 if oldest else 1)
+    following = found.ids[limit - 1] if full else beyond if found.floor else None
+    rows = task_rows(found.ids[:limit])
     return TaskPage(
-        rows=task_rows(found.ids[:limit]),
+        rows=rows[::-1] if oldest else rows,
         next=None if following is None else str(following),
         searched_to=None if full or not found.floor else str(found.floor),
     )
@@ -115,9 +132,13 @@ def search(
     limit: int,
     above: int = 0,
     wider: bool = False,
+    oldest: bool = False,
     now: datetime | None = None,
 ) -> Found:
-    """Ids of matching tasks between ``above`` and ``after``, both excluded; ages in the query are as of ``now``."""
+    """Ids of matching tasks between ``above`` and ``after``, both excluded; ages in the query are as of ``now``.
+
+    ``oldest`` first those above both.
+    """
     now = now or timezone.now()
     where = _conditions(filters)
     states = _states(filters)
@@ -129,7 +150,7 @@ def search(
         where,
         also,
         filters.tag,
-        _Bounds.of(filters, after, above, now),
+        Bounds.of(filters, after, above, now, oldest=oldest),
         limit,
         looks_inside,
         wider,
@@ -139,10 +160,11 @@ def search(
     if named is not None:
         return look.among_named(named, states)
     parts = [look.in_state(state) for state in sorted(states or ())] or [look.in_any_state()]
-    # Below the highest floor some states have not been looked at: their tasks would be missing in between.
-    floor = max(part.floor for part in parts)
-    merged = heapq.merge(*(part.ids for part in parts), reverse=True)
-    ids = list(islice((pk for pk in merged if pk > floor), limit))
+    # Beyond the nearest floor some states have not been looked at: their tasks would be missing in between.
+    floors = [part.floor for part in parts if part.floor]
+    floor = (min if oldest else max)(floors, default=0)
+    merged = heapq.merge(*(part.ids for part in parts), reverse=not oldest)
+    ids = list(islice((pk for pk in merged if look.bounds.reach(pk, floor)), limit))
     return Found(ids, floor)
 
 
@@ -157,60 +179,6 @@ def _states(filters: TaskFilters) -> frozenset[TaskState] | None:
         if term.key == "is" and not term.negated:
             found &= frozenset[TaskState]().union(*(FLAGS[word] for word in term.values))
     return None if found == frozenset(TaskState) else found
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """Ids between which to look, both excluded."""
-
-    above: int
-    below: int
-
-    @classmethod
-    def of(cls, filters: TaskFilters, after: int | None, above: int, now: datetime) -> _Bounds:
-        newest = Task.objects.aggregate(newest=Max("id"))["newest"] or 0
-        below = newest + 1 if after is None else min(after, newest + 1)
-        first, last = _created(filters, now)
-        if last is not None:
-            below = min(below, _first_id_since(last + _DISORDER, newest))
-        if first is not None:
-            above = max(above, _first_id_since(first - _DISORDER, newest) - 1)
-        return cls(above, below)
-
-    def walk(self, floor: int = 0, **where: Any) -> _Tasks:
-        """Tasks within the bounds and above ``floor``, newest first.
-
-        One lower bound: of two, SQLite begins at the first and compares the other with every row.
-        """
-        return Task.objects.filter(id__gt=max(self.above, floor), id__lt=self.below, **where).order_by("-id")
-
-    def hold(self, pk: int) -> bool:
-        """Whether the id lies within."""
-        return self.above < pk < self.below
-
-    def floor(self, window: int) -> int:
-        """Where a window below the upper bound ends; 0 if that is below everything that is there."""
-        floor = self.below - window - 1
-        if floor <= self.above or not Task.objects.filter(id__lte=floor, id__gt=self.above).exists():
-            return 0
-        return floor
-
-
-def _created(filters: TaskFilters, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Between which times a task was submitted that matches."""
-    spans = [(filters.created_after, filters.created_before)]
-    spans += [
-        conditions.span(term.operator, term.values[0], now)
-        for term in filters.more
-        if term.key == "created" and not term.negated and len(term.values) == 1
-    ]
-    firsts = [first for first, _ in spans if first is not None]
-    lasts = [last for _, last in spans if last is not None]
-    return max(firsts, default=None), min(lasts, default=None)
-
-
-def _first_id_since(moment: datetime, newest: int) -> int:
-    return first_id_since(Task.objects.all(), "created_at", moment, newest=newest)
 
 
 def _conditions(filters: TaskFilters) -> dict[str, Any] | None:
@@ -241,7 +209,7 @@ class _Search:
     #: The others, which no index helps with.
     also: tuple[Q, ...]
     tag: str
-    bounds: _Bounds
+    bounds: Bounds
     limit: int
     looks_inside: bool
     wider: bool
@@ -284,10 +252,11 @@ class _Search:
     def among_named(self, term: Term, states: Collection[TaskState] | None) -> Found:
         """Those of the ids that the term names."""
         if term.key:
-            ids = sorted({int(value) for value in term.values}, reverse=True)
+            ids = sorted({int(value) for value in term.values}, reverse=not self.bounds.oldest)
         else:
             ids = []
-            for first, last in reversed(conditions.id_ranges(term)):
+            ranges = conditions.id_ranges(term)
+            for first, last in ranges if self.bounds.oldest else reversed(ranges):
                 within = self.bounds.walk().filter(id__range=(first, last)).values_list("id", flat=True)
                 ids += within[: FEW_NAMED + 1 - len(ids)]
                 if len(ids) > FEW_NAMED:
@@ -313,13 +282,13 @@ class _Search:
             ids = list(_ids(Task.objects.filter(*self.also, id__in=ids, **self.where)))
         if self.tag and ids:
             ids = list(TaskTag.objects.filter(tag=self.tag, task_id__in=ids).values_list("task_id", flat=True))
-        return Found(heapq.nlargest(self.limit, ids), 0)
+        return Found(self.bounds.first(self.limit, ids), 0)
 
     def _among_tagged(self, chosen: dict[str, Any]) -> Found:
         """Look through the newest tasks with the tag, which its index leads to."""
         tagged = TaskTag.objects.filter(
             tag=self.tag, task_id__gt=self.bounds.above, task_id__lt=self.bounds.below
-        ).order_by("-task_id")
+        ).order_by("task_id" if self.bounds.oldest else "-task_id")
         ids = list(tagged.values_list("task_id", flat=True)[: self.index_window + 1])
         floor = ids[-1] if len(ids) > self.index_window else 0
         found: list[int] = []
@@ -346,16 +315,16 @@ class _Search:
         ids: list[int] = []
         bounds = self.bounds
         while True:
-            reached = max(floor, bounds.above, bounds.below - step - 1)
+            reached, is_last = bounds.step(step, floor)
             part = self._take(chosen, bounds, reached)
             ids += part.ids[: self.limit - len(ids)]
-            if reached <= max(floor, bounds.above):
+            if is_last:
                 return Found(ids, floor)
             if len(ids) >= self.limit or monotonic() > self.ends:
                 return Found(ids, reached)
-            bounds = _Bounds(bounds.above, reached + 1)
+            bounds = bounds.beyond(reached)
 
-    def _take(self, chosen: dict[str, Any], bounds: _Bounds, floor: int) -> Found:
+    def _take(self, chosen: dict[str, Any], bounds: Bounds, floor: int) -> Found:
         tasks = bounds.walk(floor, **self.where, **chosen).filter(*self.also)
         return Found(list(tasks.values_list("id", flat=True)[: self.limit]), floor)
 

@@ -25,10 +25,14 @@ class Screen:
     after: int | None = None
     #: The size of a full page.
     limit: int = 100
+    #: In other orders than the newest first: what is new has an id above this one.
+    newest: int | None = None
 
     @property
     def lowest(self) -> int:
         """The page ends above this id; a page that is not full has no end."""
+        if self.newest is not None:
+            return self.newest
         return min(self.ids, default=0) if len(self.ids) >= self.limit else 0
 
 

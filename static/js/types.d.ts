@@ -584,6 +584,7 @@ export interface TaskDetail {
   max_attempts: number;
   priority: number;
   tags: string[];
+  submitted_by: string;
   cancel_requested: boolean;
   created_at: Time;
   run_at: Time | null;
@@ -599,7 +600,6 @@ export interface TaskDetail {
   timeout_seconds: number | null;
   backoff_seconds: number;
   backoff_cap_seconds: number;
-  submitted_by: string;
   dispatched_at: Time | null;
   /** Not started by then: expired. */
   expires_at: Time | null;
@@ -643,6 +643,7 @@ export interface TaskDocument {
   max_attempts: number;
   priority: number;
   tags: string[];
+  submitted_by: string;
   cancel_requested: boolean;
   created_at: Time;
   run_at: Time | null;
@@ -658,7 +659,6 @@ export interface TaskDocument {
   timeout_seconds: number | null;
   backoff_seconds: number;
   backoff_cap_seconds: number;
-  submitted_by: string;
   dispatched_at: Time | null;
   expires_at: Time | null;
   attempt_deadline: Time | null;
@@ -741,6 +741,7 @@ export interface TaskRow {
   max_attempts: number;
   priority: number;
   tags: string[];
+  submitted_by: string;
   cancel_requested: boolean;
   created_at: Time;
   /** When it is due; set while scheduled. */
@@ -967,6 +968,8 @@ export interface TasksParams {
   filters?: Record<string, string>;
   ids?: string[];
   after?: string | null;
+  /** In an order in which new tasks do not come first: they are those with an id above this one. */
+  newest?: string | null;
   limit?: number;
 }
 

@@ -285,3 +285,19 @@ class TestRetry:
         lifecycle.cancel([task_id], actor="x", now=now())
         again = operator.post(f"{TASKS}/{task_id}/retry").json
         assert again["labels"] == {"gpu": "yes"}
+
+
+def test_a_list_comes_in_the_order_that_is_asked_for(operator: Caller) -> None:
+    made = [make_task(priority=priority).pk for priority in (1, 3, 2)]
+
+    def ids(**params: str) -> list[int]:
+        return [int(task["id"]) for task in operator.read("/api/v1/tasks", **params).json["tasks"]]
+
+    assert ids(sort="created") == made
+    assert ids(sort="-priority") == [made[1], made[2], made[0]]
+    page = operator.read("/api/v1/tasks", sort="-priority", limit="2").json
+    assert ids(sort="-priority", after=page["next"]) == [made[0]]
+    assert ids(sort="created", after=str(made[0])) == made[1:]
+    for wrong in ({"sort": "whim"}, {"sort": ["created", "created"]}, {"after": "1.x", "sort": "-ran"}):
+        answer = operator.read("/api/v1/tasks", **wrong)
+        assert (answer.status, answer.fields[0][1]) == (400, next(iter(wrong)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from urllib.parse import urlencode
 
@@ -11,10 +12,11 @@ from django.http import HttpResponse
 from django.test import Client
 
 from dispatcher import roles, saved_views
-from dispatcher.dashboard import task_views
+from dispatcher.dashboard import task_list, task_views
 from dispatcher.models import Change, SavedView
-from dispatcher.queries import TaskLook
-from tests.factories import make_task, make_user, make_view
+from dispatcher.queries import TaskLook, task_sort
+from dispatcher.states import TaskState
+from tests.factories import make_error, make_task, make_user, make_view
 
 pytestmark = pytest.mark.django_db
 
@@ -51,9 +53,9 @@ def menu(text: str) -> str:
 
 
 def test_the_built_in_views_are_canonical_and_the_one_that_is_shown_is_marked(vera: Client) -> None:
-    for name, q in task_views._BUILT_IN:
+    for name, q, sort in task_views._BUILT_IN:
         assert TaskLook.parse({"q": q}).q == q
-        text = menu(page(vera, q=q))
+        text = menu(page(vera, q=q, sort=sort))
         assert f"View: {name}" in text
         assert f'aria-current="true">{name}</a>' in text
     assert 'href="/tasks/?q=state%3Adispatched%2Crunning"' in text
@@ -179,3 +181,108 @@ def test_views_go_with_the_account(vera: Client) -> None:
     make_view(User.objects.get())
     User.objects.get().delete()
     assert not SavedView.objects.exists()
+
+
+# --- Columns ----------------------------------------------------------------------------------------
+
+
+def heads(text: str) -> list[str]:
+    """What the columns are called, those that are always there left out."""
+    table = text.split("<thead>")[1].split("</thead>", maxsplit=1)[0]
+    return re.findall(r'<th scope="col"[^>]*>(?:<a [^>]*>)?([^<]+)<', table)[2:]
+
+
+def test_the_columns_in_the_address_are_shown_in_their_order(vera: Client) -> None:
+    make_task(priority=7, tags=["nightly"], submitted_by="robot")
+    assert heads(page(vera)) == ["Queue", "Node", "Try", "Waited", "Ran", "Created"]
+    text = page(vera, cols="submitter,tags,priority")
+    assert heads(text) == ["Priority", "Tags", "Submitted by"]
+    row = text.split('id="task-rows"')[1].split("</tr>")[0]
+    assert row.count("<td") == 5
+    assert all(f">{value}<" in row for value in ("7", "nightly", "robot"))
+    # The row that scripts make is the same.
+    assert text.split('<template id="row-task">')[1].split("</template>")[0].count("<td") == 5
+    assert 'name="cols" value="priority,tags,submitter"' in text.split('id="query"')[1].split("</form>")[0]
+
+
+def test_an_unknown_column_is_an_error(vera: Client) -> None:
+    assert "there is no column whim" in page(vera, cols="queue,whim")
+
+
+def test_chosen_columns_are_remembered_until_the_usual_ones_are_asked_for(vera: Client) -> None:
+    make_task()
+    answer = vera.get("/tasks/?q=tag%3Ax&cols=created&cols=queue&keep=true")
+    assert answer["Location"] == "/tasks/?q=tag%3Ax&cols=queue%2Ccreated"
+    assert heads(page(vera)) == ["Queue", "Created"]
+    # An address that names others stands above what is remembered, and changes nothing of it.
+    assert heads(page(vera, cols="node")) == ["Node"]
+    assert heads(page(vera)) == ["Queue", "Created"]
+    assert vera.get("/tasks/?keep=true")["Location"] == "/tasks/"
+    assert heads(page(vera)) == ["Queue", "Node", "Try", "Waited", "Ran", "Created"]
+
+
+def test_a_view_keeps_the_columns_that_its_address_names(vera: Client) -> None:
+    make_task()
+    answer = vera.post("/tasks/views/", {"name": "v", "q": "", "cols": "node"})
+    assert heads(text_of(vera.get(answer["Location"]))) == ["Node"]
+
+
+def test_an_error_in_a_column_of_its_own_is_not_in_the_cell_of_the_task_as_well(vera: Client) -> None:
+    make_task(state=TaskState.FAILED, error=make_error("ValueError", "bad"))
+    for cols in ("", "error"):
+        assert page(vera, cols=cols).split('id="task-rows"')[1].split("</tr>")[0].count(">ValueError: bad<") == 1
+
+
+# --- Order ------------------------------------------------------------------------------------------
+
+
+def rows(text: str) -> list[int]:
+    return [int(pk) for pk in re.findall(r'<tr [^>]*data-key="(\d+)"', text.split('id="task-rows"')[1])]
+
+
+def head(text: str, label: str) -> str:
+    return re.search(rf"<th [^>]*>(?:(?!</th>).)*{label}", text.split("<thead>")[1])[0]  # type: ignore[index]
+
+
+def test_heads_sort_and_say_how_it_is_sorted(vera: Client) -> None:
+    first, second = make_task(priority=5).pk, make_task(tags=["x"]).pk
+    text = page(vera)
+    assert rows(text) == [second, first]
+    assert 'aria-sort="descending"' in head(text, "Created")
+    assert 'href="/tasks/?sort=created"' in head(text, "Created")
+    text = page(vera, sort="created", q="state:queued")
+    assert rows(text) == [first, second]
+    assert 'aria-sort="ascending"' in head(text, "Created")
+    assert 'href="/tasks/?q=state%3Aqueued"' in head(text, "Created")
+    assert 'href="/tasks/?q=state%3Aqueued&sort=-waited"' in head(text, "Waited")
+    assert "aria-sort" not in head(text, "Queue")
+    text = page(vera, sort="-priority", cols="priority")
+    assert rows(text) == [first, second]
+    assert 'href="/tasks/?sort=priority&cols=priority"' in head(text, "Priority")
+    assert '<option value="-priority" selected>' in text
+    # What is new cannot be told by its place.
+    assert f'data-newest="{second}"' in text
+    assert 'data-newest=""' in page(vera)
+
+
+def test_an_unknown_order_is_an_error(vera: Client) -> None:
+    assert "sort: must be one of created, waited" in page(vera, sort="whim")
+
+
+def test_it_is_said_within_what_is_sorted(vera: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_sort, "MAX_COUNTED", 2)
+    for _ in range(3):
+        make_task()
+    assert "Sorted within the newest 2 tasks that match; older ones are not in this list." in page(vera, sort="-ran")
+    assert "Sorted within" not in page(vera)
+
+
+def test_the_next_page_of_a_sorted_list_goes_on_in_it(vera: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_list, "PAGE_SIZE", 2)
+    made = [make_task(priority=priority).pk for priority in (1, 3, 2)]
+    text = page(vera, sort="-priority")
+    assert rows(text) == [made[1], made[2]]
+    following = re.search(r'href="([^"]+)" rel="next"', text)[1]  # type: ignore[index]
+    text = text_of(vera.get(following))
+    assert rows(text) == [made[0]]
+    assert "First page" in text

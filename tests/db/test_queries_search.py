@@ -183,13 +183,13 @@ QUERIES: dict[str, Check] = {
 }
 
 
-def found(text: str, limit: int, *, wider: bool = False) -> list[int]:
+def found(text: str, limit: int, *, wider: bool = False, oldest: bool = False) -> list[int]:
     """All that match, page by page."""
     filters = TaskFilters.of_text(text)
     ids: list[int] = []
     after: int | None = None
     while True:
-        page = task_page(filters, after=after, limit=limit, wider=wider)
+        page = task_page(filters, after=after, limit=limit, wider=wider, oldest=oldest)
         ids += [int(row["id"]) for row in page["rows"]]
         if page["next"] is None:
             return ids
@@ -208,6 +208,8 @@ def test_every_query_finds_exactly_what_matches(window: int, monkeypatch: pytest
         expected = [task.pk for task in reversed(tasks) if check(task, now)]
         assert found(text, 100) == expected, text
         assert found(text, 5, wider=True) == expected, text
+        assert found(text, 100, oldest=True) == expected[::-1], text
+        assert found(text, 5, wider=True, oldest=True) == expected[::-1], text
 
 
 def test_every_key_is_tried() -> None:

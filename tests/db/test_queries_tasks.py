@@ -39,7 +39,8 @@ def test_a_row_says_what_a_list_shows() -> None:
     assert row == {
         "id": str(task.pk), "version": 39, "state": "failed", "type": "render", "queue": "gpu", "node": "w-1",
         "attempt": 3, "counted_attempts": 2, "max_attempts": 3, "priority": 5, "tags": ["nightly"],
-        "cancel_requested": False, "created_at": NOW, "run_at": None, "queued_at": NOW, "started_at": started,
+        "submitted_by": "", "cancel_requested": False, "created_at": NOW, "run_at": None, "queued_at": NOW,
+            "started_at": started,
         "finished_at": started + timedelta(seconds=2), "wait_ms": 1000.0, "run_ms": 2000.0, "progress": None,
         "error": "ValueError: bad value",
     }  # fmt: skip

@@ -86,3 +86,15 @@ def test_a_view_that_is_not_there_or_not_the_only_one_is_an_error() -> None:
     first, second = (make_view(make_user(name), name="x") for name in ("ada", "bob"))
     with pytest.raises(CommandError, match=f"by its number which: {first.pk} of ada, {second.pk} of bob"):
         call_command("tasks", "--view", "x")
+
+
+def test_it_lists_in_other_orders_and_goes_on_in_them() -> None:
+    made = [make_task(priority=priority).pk for priority in (1, 3, 2)]
+    out, err = run("--sort=-priority", "--limit=2")
+    assert [line.split()[0] for line in out.splitlines()][1:] == [str(made[1]), str(made[2])]
+    cursor = f"{made[2]}.{made[2]}"
+    assert err.strip() == f"2 shown; for more add --after {cursor}."
+    assert run("--sort=-priority", "--after", cursor)[0].split()[8] == str(made[0])
+    assert run("--sort=created", "--limit=1")[1].strip() == f"1 shown; for what is newer add --after {made[0]}."
+    with pytest.raises(CommandError, match="--after must be"):
+        run("--after", "x")

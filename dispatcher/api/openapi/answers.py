@@ -56,9 +56,11 @@ class TasksTaken(TypedDict):
 
 
 class TasksPage(TypedDict):
-    """Tasks, newest first. `next` goes into `after`; null at the end.
+    """Tasks, newest first or by `sort`. `next` goes into `after`; null at the end.
 
-    `searched_to`: tasks with lower ids were not looked at for this page; null where it is full or there are none.
+    `searched_to`: tasks with lower ids were not looked at for this page; null where it is full or there are none. With
+    `sort=created`, the oldest first, those with higher ids. With other orders, which sort up to 1,000 tasks, the newest
+    that match: it says where those end, on full pages too.
     """
 
     tasks: list[shapes.TaskRow]

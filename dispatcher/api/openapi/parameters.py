@@ -12,6 +12,7 @@ from dispatcher.api.validation import NAME, TASK_ID
 from dispatcher.api.views import DEFAULT_LIMIT, MAX_LIMIT
 from dispatcher.queries.ranges import DEFAULT, RANGES
 from dispatcher.queries.task_events import MAX_EVENTS
+from dispatcher.queries.task_look import SORTS
 from dispatcher.search import MAX_CHARS
 from dispatcher.states import TaskState
 
@@ -45,6 +46,8 @@ LIMIT: Final = query(
 
 _WISH: Final = {"type": "string", "enum": ["true", "false"], "default": "false"}
 
+_CURSOR: Final = "^[1-9][0-9]{0,17}([.][1-9][0-9]{0,17})?$"
+
 TASK_FILTERS: Final = (
     query("q", "what to search for, in the search language", {"type": "string", "maxLength": MAX_CHARS}),
     query("wider", "look through five times as many tasks where no index leads to those that match", _WISH),
@@ -56,7 +59,8 @@ TASK_FILTERS: Final = (
     query("created_after", "submitted after this time, between the years 1970 and 2200", _TIME),
     query("created_before", "submitted before this time, likewise", _TIME),
     query("retry_of", "made by a retry of this task", _TASK_ID),
-    query("after", "`next` of the page before", _TASK_ID),
+    query("sort", "in this order; without it the newest first", {"type": "string", "enum": ["", *SORTS]}),
+    query("after", "`next` of the page before", {"type": "string", "pattern": _CURSOR}),
     LIMIT,
 )
 

@@ -16,6 +16,8 @@ from dispatcher.launch.database_reach import require_database
 from dispatcher.models import SavedView
 from dispatcher.models.task import parse_task_id
 from dispatcher.queries.shapes import TaskPage, TaskRow
+from dispatcher.queries.task_look import OLDEST, SORTS
+from dispatcher.queries.task_sort import Reading, parse_cursor, read
 from dispatcher.redaction import redactor
 from dispatcher.search import KEYS, SearchError
 from dispatcher.search.keys import MEMBER
@@ -51,7 +53,8 @@ class Command(BaseCommand):
             metavar="N",
             help=f"at most so many, up to {queries.MAX_LIMIT} (default: {_DEFAULT_LIMIT})",
         )
-        parser.add_argument("--after", type=int, metavar="ID", help="only tasks older than this one")
+        parser.add_argument("--after", metavar="ID", help="go on after this task; what the page before said")
+        parser.add_argument("--sort", choices=SORTS, help="another order than the newest first; as --sort=-waited")
         parser.add_argument("--wider", action="store_true", help="look through five times as many tasks")
         parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
 
@@ -59,25 +62,28 @@ class Command(BaseCommand):
         """Search and print."""
         if not 1 <= options["limit"] <= queries.MAX_LIMIT:
             raise CommandError(f"--limit must be from 1 to {queries.MAX_LIMIT}", returncode=BAD_QUERY)
-        text = " ".join([*_of_view(options["view"]), *options["query"]])
+        cursor = parse_cursor(options["after"] or "")
+        if options["after"] and not cursor:
+            raise CommandError("--after must be what the page before said", returncode=BAD_QUERY)
+        view = _view(options["view"]) if options["view"] is not None else SavedView()
+        text = " ".join([*filter(None, [view.q]), *options["query"]])
         try:
             filters = queries.TaskFilters.of_text(text)
         except SearchError as error:
             raise CommandError(pointed(text, error), returncode=BAD_QUERY) from None
         require_database()
-        page = queries.task_page(filters, after=options["after"], limit=options["limit"], wider=options["wider"])
+        sort = options["sort"] or view.sort
+        page = read(filters, Reading.of(cursor, sort=sort, limit=options["limit"], wider=options["wider"]))
         if options["json"]:
             for row in page["rows"]:
                 self.stdout.write(msgspec.json.encode(row).decode())
         elif page["rows"]:
             self.stdout.write("\n".join(_table(page["rows"])))
-        self.stderr.write(_scope(page, options["limit"]))
+        self.stderr.write(_scope(page, options["limit"], sort))
 
 
-def _of_view(name: str | None) -> list[str]:
-    """The query of the saved view, whoever keeps it."""
-    if name is None:
-        return []
+def _view(name: str) -> SavedView:
+    """The saved view, whoever keeps it."""
     require_database()
     number = parse_task_id(name)
     found = list(SavedView.objects.filter(Q(name=name) | Q(pk=number or 0)).select_related("owner").order_by("id"))
@@ -86,7 +92,7 @@ def _of_view(name: str | None) -> list[str]:
     if len(found) > 1:
         them = ", ".join(f"{view.pk} of {view.owner.get_username()}" for view in found)
         raise CommandError(f"there are several views {name!r}; say by its number which: {them}", returncode=BAD_QUERY)
-    return [found[0].q] if found[0].q else []
+    return found[0]
 
 
 def pointed(text: str, error: SearchError) -> str:
@@ -134,14 +140,19 @@ def _moment(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _scope(page: TaskPage, limit: int) -> str:
+def _scope(page: TaskPage, limit: int, sort: str) -> str:
     """How far the search went."""
     found = len(page["rows"])
+    if sort not in ("", OLDEST):
+        within = f", sorted within the newest down to #{page['searched_to']}" if page["searched_to"] else ""
+        more = f"; for more add --after {page['next']}" if page["next"] else ""
+        return f"{found} shown{within}{more}."
     if page["next"] is None:
         return f"{found} found; all tasks were searched."
+    direction, others = ("up", "newer") if sort else ("down", "older")
     if found >= limit:
-        return f"{found} shown; for what is older add --after {page['next']}."
+        return f"{found} shown; for what is {others} add --after {page['next']}."
     return (
-        f"{found} found, down to #{page['searched_to']}; older tasks were not searched."
+        f"{found} found, {direction} to #{page['searched_to']}; {others} tasks were not searched."
         f" Look further by --wider, or --after {page['next']}."
     )

@@ -33,6 +33,7 @@ class TaskRow(TypedDict):
     max_attempts: int
     priority: int
     tags: list[str]
+    submitted_by: str
     cancel_requested: bool
     created_at: datetime
     #: When it is due; set while scheduled.
@@ -154,7 +155,6 @@ class TaskDetail(TaskRow):
     timeout_seconds: float | None
     backoff_seconds: float
     backoff_cap_seconds: float
-    submitted_by: str
     dispatched_at: datetime | None
     #: Not started by then: expired.
     expires_at: datetime | None

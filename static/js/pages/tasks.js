@@ -212,8 +212,9 @@ function show(list) {
 }
 
 function subscribe() {
-  const { after, limit } = byId("pager").dataset;
-  const params = { filters, ids: ids(), after: after || null, limit: Number(limit) };
+  const { after, newest, limit } = byId("pager").dataset;
+  // Of a sorted list, what is new has no place by its id: it is counted, whichever page is shown.
+  const params = { filters, ids: ids(), after: newest ? null : after || null, newest: newest || null, limit: Number(limit) };
   if (isUnderstood) live.subscribe("tasks", show, { params });
 }
 
