@@ -253,7 +253,7 @@ export class Chart {
   // --- Names at the ends of the lines ------------------------------------------------------------
 
   #labelWidth() {
-    return 12 + 6 * Math.max(...this.#series.map(({ name }) => shortened(name).length), 0);
+    return 12 + 7 * Math.max(...this.#series.map(({ name }) => shortened(name).length), 0);
   }
 
   /** @param {any} u */

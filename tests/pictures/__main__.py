@@ -6,6 +6,7 @@ Exit status 1 if a page answers with an error, is wider than its window, or the 
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ MOST_COVER = 250_000
 def main() -> int:
     """Take them all, or those asked for."""
     options = _options()
+    # What was started, ends also when this is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     begun = time.monotonic()
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +68,7 @@ def _photograph(scratch: Path, folder: Path, options: argparse.Namespace, wanted
                 for width in options.widths:
                     eye.take([shots.FIRST_RUN], scene.Scene(), width)
             by = scene.people(installed)
+            scene.describe(by)
             with scene.nodes(installed, scratch) as nodes, scene.steady_work(by["admin"]):
                 made = scene.make(installed, nodes, by)
                 module = [sys.executable, "-m", "tests.pictures.history"]

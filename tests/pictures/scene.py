@@ -141,12 +141,14 @@ def make(installed: Installation, nodes: dict[str, subprocess.Popen[bytes]], by:
     """Give all of them something to do, and return when every page has something to show."""
     api = by["admin"]
     _await(lambda: _num_online(api) == len(NODES), "nodes")
-    _describe(by)
-    ids = _submit(by)
+    films = _films()
+    running = by["ada"].submit(*films)[0]
     _await(lambda: _holds(api, DEAD) and _holds(api, DRAINING), "work on the nodes that will leave")
     os.killpg(nodes[DEAD].pid, signal.SIGKILL)
     reason = {"reason": "new memory at noon", "deadline_seconds": 14_400}
     by["lin"].ask(f"/api/v1/nodes/{DRAINING}/drain", reason)
+    # After that: a node that meets many failures is kept from work for that reason.
+    ids = _submit(by, films[0]) | {"running": running}
     done, running = _bulk(by["ada"])
     installed.manage("demo", "--tasks", "120", "--no-wait")
     api.await_state(ids["succeeded"], "succeeded")
@@ -173,7 +175,7 @@ def _has_log(api: Api, task: str) -> bool:
     return len(api.ask(f"/api/v1/tasks/{task}/logs?limit={LOG_LINES}")["lines"]) >= LOG_LINES
 
 
-def _describe(by: dict[str, Api]) -> None:
+def describe(by: dict[str, Api]) -> None:
     """Queues with words, one of them paused."""
     for name, policy, description in (
         ("search", "least_loaded", "Keeps the index fresh; many and short"),
@@ -187,10 +189,9 @@ def _describe(by: dict[str, Api]) -> None:
     by["ada"].ask("/api/v1/queues/nightly/pause", {"reason": "the warehouse database is being moved"})
 
 
-def _submit(by: dict[str, Api]) -> dict[str, str]:
-    """Work of every kind; the ids of the tasks that have pages of their own in the pictures."""
-    ada, lin = by["ada"], by["lin"]
-    films = [
+def _films() -> list[Task]:
+    """Long work for all nodes."""
+    return [
         {
             "type": "media.transcode",
             "queue": "media",
@@ -200,8 +201,12 @@ def _submit(by: dict[str, Api]) -> dict[str, str]:
         }
         for number, name in enumerate(("harbour", "orchard", "winter-bridge", "paper-lamp", "copper", "signal") * 4)
     ]
-    running = ada.submit(*films)[0]
-    ada.submit(*(film | {"labels": {"gpu": "a100"}, "priority": 0} for film in films[:9]))
+
+
+def _submit(by: dict[str, Api], film: Task) -> dict[str, str]:
+    """Work of every kind; the ids of the tasks that have pages of their own in the pictures."""
+    ada, lin = by["ada"], by["lin"]
+    ada.submit(*[film | {"labels": {"gpu": "a100"}, "priority": 0}] * 9)
     report = {"type": "reports.build", "queue": "reports", "tags": ["monthly"]}
     people = ["ada@example.org", "lin@example.org"]
     failed, *_ = lin.submit(
@@ -212,7 +217,7 @@ def _submit(by: dict[str, Api]) -> dict[str, str]:
     )
     payload = {"month": "2026-10", "currency": "USD", "recipients": people}
     [succeeded] = lin.submit(report | {"payload": payload})
-    [waiting] = ada.submit(films[0] | {"labels": {"gpu": "h100"}, "tags": ["film", "8k"]})
+    [waiting] = ada.submit(film | {"labels": {"gpu": "h100"}, "tags": ["film", "8k"]})
     letter = {"type": "mail.send", "queue": "mail", "payload": {"to": "branch@example.org", "port": NO_SERVER}}
     lin.submit(*[letter | {"max_attempts": 2, "backoff_seconds": 0.2}] * 11)
     # Between two attempts for as long as the pictures take.
@@ -223,7 +228,7 @@ def _submit(by: dict[str, Api]) -> dict[str, str]:
     ada.submit(*[campaign] * 240)
     later = [campaign | {"tags": ["reminder"], "delay_seconds": 600 * hour} for hour in range(1, 25)]
     lin.submit(*later)
-    return {"running": running, "failed": failed, "succeeded": succeeded, "waiting": waiting}
+    return {"failed": failed, "succeeded": succeeded, "waiting": waiting}
 
 
 def _bulk(api: Api) -> tuple[str, str]:
