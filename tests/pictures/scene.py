@@ -132,6 +132,8 @@ def _small_tasks(dice: random.Random) -> list[Task]:
     found.append(one("mail", "mail.send", to=f"customer-{number}@example.org"))
     if dice.random() < 0.2:
         found.append(one("imports", "imports.read", source="warehouse", text="[1, 2, 3]"))
+    if dice.random() < 0.1:
+        found.append(one("mail", "mail.send", to="branch@example.org", port=NO_SERVER) | {"max_attempts": 1})
     if dice.random() < 0.03:
         found.append(one("imports", "imports.read", source="till 12", text='[{"id": 7, "na') | {"max_attempts": 2})
     return found
@@ -209,20 +211,22 @@ def _submit(by: dict[str, Api], film: Task) -> dict[str, str]:
     ada.submit(*[film | {"labels": {"gpu": "a100"}, "priority": 0}] * 9)
     report = {"type": "reports.build", "queue": "reports", "tags": ["monthly"]}
     people = ["ada@example.org", "lin@example.org"]
+    # One by one among what succeeds: a node that fails many in a row is kept from work.
     failed, *_ = lin.submit(
         *(
-            report | {"max_attempts": 3, "backoff_seconds": 1, "payload": {"month": f"2026-{m}", "currency": "XQX"}}
-            for m in ("10", "09", "08", "07")
+            report
+            | {"max_attempts": 3, "backoff_seconds": 1, "delay_seconds": 6 * number}
+            | {"payload": {"month": month, "currency": "XQX"}}
+            for number, month in enumerate(("2026-10", "2026-09", "2026-08"))
         )
     )
     payload = {"month": "2026-10", "currency": "USD", "recipients": people}
     [succeeded] = lin.submit(report | {"payload": payload})
     [waiting] = ada.submit(film | {"labels": {"gpu": "h100"}, "tags": ["film", "8k"]})
     letter = {"type": "mail.send", "queue": "mail", "payload": {"to": "branch@example.org", "port": NO_SERVER}}
-    lin.submit(*[letter | {"max_attempts": 2, "backoff_seconds": 0.2}] * 11)
     # Between two attempts for as long as the pictures take.
-    lin.submit(*[letter | {"max_attempts": 9, "backoff_seconds": 900, "backoff_cap_seconds": 3600}] * 3)
-    ada.submit({"type": "demo.crash", "payload": {}, "backoff_seconds": 0.1})
+    lin.submit(letter | {"max_attempts": 9, "backoff_seconds": 900, "backoff_cap_seconds": 3600})
+    ada.submit({"type": "demo.crash", "payload": {}, "backoff_seconds": 4, "delay_seconds": 3})
     ada.submit(*[{"type": "reports.build", "queue": "nightly", "payload": {"month": "2026-11"}}] * 96)
     campaign = letter | {"payload": {"to": "everybody@example.org"}, "tags": ["campaign-41"], "delay_seconds": 5400}
     ada.submit(*[campaign] * 240)
