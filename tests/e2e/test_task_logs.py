@@ -153,7 +153,7 @@ def test_pause_means_no_traffic_for_logs_either(visit: Visit, installed: Install
     expect(page.locator("#live-pill")).to_have_text("Paused")
     asked: list[str] = []
     # A new address makes Chromium look at the icon again.
-    page.on("request", lambda request: "/static/favicon" in request.url or asked.append(request.url))
+    page.on("request", lambda request: "/favicon.svg" in request.url or asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.get_by_role("tab", name="Logs").click()
     expect(page.locator(".log-line").last).to_contain_text("line 3000")

@@ -123,6 +123,7 @@ SHOTS = [
     Shot("task-running", lambda scene: f"/tasks/{scene.running}/?tab=logs"),
     Shot("task-failed", lambda scene: f"/tasks/{scene.failed}/"),
     Shot("task-succeeded", lambda scene: f"/tasks/{scene.succeeded}/?tab=result"),
+    Shot("task-value", lambda scene: f"/tasks/{scene.succeeded}/result/?at=lines"),
     Shot("task-waiting", lambda scene: f"/tasks/{scene.waiting}/"),
     Shot("types", at("/types/")),
     Shot("type", at("/types/media.thumbnail/")),

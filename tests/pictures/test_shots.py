@@ -13,7 +13,7 @@ from tests.pictures.shots import FIRST_RUN, SHOTS
 
 #: Downloads, answers to scripts, forms' targets and redirects: nothing that anybody looks at.
 NO_PAGES = {
-    "tasks_csv", "task_suggestions", "task_log", "task_value", "activity_export", "set_language", "revoke_token", "jump",
+    "tasks_csv", "task_suggestions", "task_log", "activity_export", "set_language", "revoke_token", "jump",
     "logout", "save_view", "edit_view", "delete_view",
 }  # fmt: skip
 
