@@ -253,6 +253,7 @@ export class LogPanel {
       this.#show();
     }
     this.#view.goTo(id);
+    byId("log-lines").scrollIntoView({ block: "nearest" });
     // Until now only the lines of that attempt were asked for.
     this.#fill();
   }
