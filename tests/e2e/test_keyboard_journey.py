@@ -21,7 +21,8 @@ _HELD = """() => {
   const on = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height / 2, 10));
   const isSeen = held === on || held.contains(on) || on?.contains(held);
   const ring = getComputedStyle(held);
-  return { name: label.trim().replace(/\\s+/g, " "), isSeen, hasRing: ring.outlineStyle !== "none" && parseFloat(ring.outlineWidth) > 0 };
+  const hasRing = ring.outlineStyle !== "none" && parseFloat(ring.outlineWidth) > 0;
+  return { name: label.trim().replace(/\\s+/g, " "), isSeen, hasRing };
 }"""
 
 
