@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, to_locale
+from django.utils.translation import gettext as _
 
 from dispatcher.dashboard.binding import fill
 from dispatcher.dashboard.row_formats import FORMATS
@@ -81,6 +82,18 @@ def zone_name() -> str:
     return str(timezone.get_current_timezone())
 
 
+@register.simple_tag
+def refused(role: str) -> SafeString:
+    """The attributes of a button that does nothing for who lacks a role: it can be reached, and tells why."""
+    return format_html(' aria-disabled="true" aria-describedby="takes-{}" title="{}"', role, takes(role))
+
+
+@register.simple_tag
+def takes(role: str) -> str:
+    """Why a button does nothing."""
+    return {"operator": _("It takes the operator role."), "admin": _("It takes the admin role.")}[role]
+
+
 class BoundNode(template.Node):
     """What stands between ``{% bound document %}`` and ``{% endbound %}``, filled from the document."""
 
@@ -98,7 +111,7 @@ class BoundNode(template.Node):
 @register.tag
 def bound(parser: Parser, token: Token) -> BoundNode:
     """``{% bound document %}…{% endbound %}``"""
-    _, expression = token.split_contents()
+    expression = token.split_contents()[1]
     nodelist = parser.parse(("endbound",))
     parser.delete_first_token()
     return BoundNode(parser.compile_filter(expression), nodelist)

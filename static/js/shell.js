@@ -54,6 +54,15 @@ function showStatus() {
   }
 }
 
+// What takes another role can be reached and pressed, and says so.
+addEventListener("click", (event) => {
+  const button = event.target instanceof Element ? event.target.closest("button[aria-disabled=true]") : null;
+  if (!(button instanceof HTMLElement)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  toast(button.title);
+}, true);
+
 const togglePause = () => live.pause(!live.isPaused);
 
 function switchTheme() {

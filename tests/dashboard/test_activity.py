@@ -81,7 +81,7 @@ def test_a_viewer_sees_the_button_with_the_reason_why_not(client: Client) -> Non
     node_registry.drain([make_node("w-1")], reason="", actor="ada", now=NOW)
     client.force_login(make_user("vera"))
     html = client.get("/activity/").content.decode()
-    assert re.search(r'data-undo="nodes/w-1/resume"[^>]* disabled title="It takes the operator role\."', html)
+    assert re.search(r'data-undo="nodes/w-1/resume"[^>]* aria-describedby="takes-operator" title="It takes', html)
 
 
 def test_pages_end_where_all_was_shown_and_say_how_far_was_searched(

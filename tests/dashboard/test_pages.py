@@ -140,7 +140,7 @@ def test_viewers_are_offered_nothing_that_they_may_not_do(viewer: Client, operat
     make_node("w-1")
     make_queue("gpu")
     offers = {
-        "/tasks/": 'id="bulk-bar"',
+        "/tasks/": 'id="bulk-retry">',
         f"/tasks/{task.pk}/": 'id="retry"',
         "/nodes/": "data-act",
         "/queues/": "data-act",

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from dispatcher.launch.programs import Address, worker_program
 from tests.architecture.sources import ROOT
 from tests.e2e.browser import Visit
-from tests.e2e.conftest import Api, api_of
+from tests.e2e.conftest import api_of
 from tests.e2e.gate import Gate
 from tests.launch.installation import Installation, installation
 from tests.launch.programs import eventually
@@ -112,35 +112,6 @@ def test_a_killed_node_is_suspected_and_lost_and_its_tasks_move_before_ones_eyes
         assert page.evaluate("window.sameAsBefore === true")
     assert visit.complaints == []
     visit.context.close()
-
-
-def test_a_viewer_sees_what_operators_do_and_why_it_is_not_theirs(
-    browser: Browser, installed: Installation, api: Api
-) -> None:
-    for task_id in api.submit({"type": "demo.noop", "queue": "looked-at"}, {"type": "demo.noop"}):
-        api.await_state(task_id, "succeeded")
-    api.ask("/api/v1/queues/looked-at/pause", {"reason": "new stamps"})
-    script = "from django.contrib.auth.models import User; User.objects.create_user('nora', password='only looks')"
-    installed.manage("shell", "-c", script)
-    viewer = Visit(browser, installed)
-    viewer.sign_in("nora", "only looks")
-    for path, area, expected in (
-        ("/nodes/", "[data-key=local-1]", ["Drain…"]),
-        ("/nodes/?view=list", "[data-key=local-1]", ["Drain…"]),
-        ("/nodes/local-1/", ".page-actions", ["Drain…", "Pause intake", "Disable…"]),
-        ("/queues/", "[data-key=default]", ["Pause"]),
-        ("/queues/", "[data-key=looked-at]", ["Resume"]),
-        ("/queues/looked-at/", ".page-actions", ["Resume"]),
-    ):
-        page = viewer.open(path)
-        buttons = page.locator(area).locator("button[title='It takes the operator role.']:visible")
-        expect(buttons).to_have_text(expected)
-        assert buttons.evaluate_all("buttons => buttons.every((button) => button.disabled)")
-    expect(page.locator("#queue .notice:visible")).to_contain_text("new stamps")
-    api.ask("/api/v1/queues/looked-at/resume", {})
-    expect(page.locator(".page-actions button:visible")).to_have_text("Pause…")
-    viewer.context.close()
-    assert viewer.complaints == []
 
 
 def test_another_filter_keeps_how_nodes_are_drawn(visit: Visit) -> None:

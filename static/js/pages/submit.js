@@ -215,7 +215,7 @@ async function submit() {
 function another() {
   key = newKey();
   byId("submit-done").hidden = true;
-  button.disabled = !mayOperate;
+  button.disabled = false;
   showButton();
 }
 

@@ -135,6 +135,10 @@ if (bar) {
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !isTyping(event.target) && !document.querySelector("dialog[open]")) clearSelection();
   });
+}
+
+// Who may look only can select and read why no more can be done.
+if ("operator" in document.body.dataset) {
   onKeys("r", () => {
     const id = current()?.dataset.key;
     if (selected.size) retrySelected();
