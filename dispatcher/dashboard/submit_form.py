@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.utils import timezone
 
 from dispatcher import lifecycle
 from dispatcher.api import json_guard, task_input
@@ -66,6 +68,16 @@ def submit_fields(fields: Mapping[str, str], *, actor: str, now: datetime) -> in
         raise Problem(409, "This form was sent before with other values: open it anew.") from None
 
 
+def _zoned(text: str) -> str:
+    """The time that a clock of the reader's zone shows as ``text``: the first of two; one that is jumped over counts as
+    if it had not been. What is no time is left to be refused.
+    """
+    with contextlib.suppress(ValueError):
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=timezone.get_current_timezone())).isoformat()
+    return text
+
+
 def _json(fields: Mapping[str, str]) -> str:
     """The task as JSON. Numbers and the payload stay the text that was typed, for the API's own reading."""
     parts = {name: msgspec.json.encode(fields[name]).decode() for name in _TEXTS if fields.get(name)}
@@ -82,6 +94,5 @@ def _json(fields: Mapping[str, str]) -> str:
             raise Problem(400, "", errors=[FieldError(f"is not JSON: {error}", name)]) from None
     for name in ("run_at", "deadline"):
         if fields.get(name):
-            # The browser gives the time of its wall clock; without scripts nobody knows its zone.
-            parts[name] = msgspec.json.encode(f"{fields[name]}Z").decode()
+            parts[name] = msgspec.json.encode(_zoned(fields[name])).decode()
     return "{" + ",".join(f'"{name}":{text}' for name, text in parts.items()) + "}"

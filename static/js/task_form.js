@@ -1,6 +1,8 @@
 // @ts-check
 // What a filled-in form means as a task. Pure; the payload stays the text that was typed, so that no digit is lost.
 
+import { fromLocal } from "./zone.js";
+
 /** @typedef {Record<string, string>} Fields the fields' texts by name */
 /** @typedef {{field: string, key: string, values?: Record<string, string>}} Wrong key: of strings.js */
 
@@ -57,9 +59,9 @@ export function taskOf(fields) {
   readNumbers(fields, task, wrong);
   for (const field of TIMES) {
     if (!fields[field]) continue;
-    const at = new Date(fields[field]);
-    if (Number.isNaN(at.getTime())) wrong.push({ field, key: "submit.time_bad" });
-    else task[field] = at.toISOString();
+    const at = fromLocal(fields[field]);
+    if (Number.isNaN(at)) wrong.push({ field, key: "submit.time_bad" });
+    else task[field] = new Date(at).toISOString();
   }
   if (task.run_at && task.delay_seconds !== undefined) wrong.push({ field: "run_at", key: "submit.both_times" });
   if (fields.clone_of) task.clone_of = fields.clone_of;

@@ -13,7 +13,7 @@ from django.utils import timezone, translation
 
 from dispatcher.dashboard.preferences import COOKIE, Preferences, parse
 from dispatcher.dashboard.zones import known_zones, zone_of
-from dispatcher.models import EngineProcess
+from dispatcher.models import EngineProcess, Task
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -160,3 +160,24 @@ def test_error_pages_and_the_admin_speak_chinese_too() -> None:
     assert '<html lang="zh-hans"' in admin
     assert "taskdist 管理后台" in admin
     assert "节点" in admin
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("2027-07-01T02:00", "2027-07-01T00:00:00+00:00"),
+        # Twice that night: the first. Not at all that night: as if the clock had not jumped.
+        ("2027-10-31T02:30", "2027-10-31T00:30:00+00:00"),
+        ("2027-03-28T02:30", "2027-03-28T01:30:00+00:00"),
+    ],
+)
+def test_a_form_without_scripts_is_read_in_the_zone_of_the_reader(typed: str, meant: str) -> None:
+    operator = Client()
+    operator.force_login(make_user("otto", is_superuser=True))
+    operator.cookies[COOKIE] = "zone:Europe%2FBerlin"
+    assert "times are in Europe/Berlin" in operator.get("/submit/").content.decode()
+    fields = {"type": "t", "payload": "null", "key": typed, "run_at": typed}
+    assert operator.post("/submit/", fields).status_code == 302
+    assert str(Task.objects.get().run_at).replace(" ", "T") == meant
+    answer = operator.post("/submit/", fields | {"key": "other", "run_at": "soon"})
+    assert answer.status_code == 400

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from dispatcher.dashboard.preferences import COOKIE
 from tests.e2e.browser import Visit
 from tests.e2e.conftest import Api
+from tests.launch.installation import Installation
 
 
 def test_fields_by_the_schema_say_what_is_wrong_and_make_a_payload(visit: Visit, api: Api) -> None:
@@ -56,3 +58,21 @@ def test_many_rows_are_checked_by_line_and_submitted_together(visit: Visit, api:
     tasks = api.ask("/api/v1/tasks?tag=by-lines")["tasks"]
     payloads = [api.ask(f"/api/v1/tasks/{task['id']}")["payload"] for task in tasks]
     assert sorted(map(json.dumps, payloads)) == ['{"text": "a b", "top": 2}', '{"text": "c", "top": 1}']
+
+
+def test_times_are_meant_in_the_zone_that_is_shown(browser: Browser, installed: Installation, api: Api) -> None:
+    # Neither the browser's zone nor the server's.
+    far = Visit(browser, installed, timezone_id="America/New_York")
+    far.sign_in()
+    far.context.add_cookies([{"name": COOKIE, "value": "zone:Asia%2FTokyo", "url": installed.url}])
+    page = far.open("/submit/?type=demo.noop")
+    expect(page.locator("#s-run-at-hint")).to_have_text("Asia/Tokyo")
+    page.get_by_label("or not before").fill("2030-01-01T09:00")
+    page.keyboard.press("Control+Enter")
+    page.locator("#submit-done").get_by_role("link").click()
+    page.wait_for_url("**/tasks/*/")
+    task_id = page.url.strip("/").rpartition("/")[2]
+    assert api.task(task_id)["run_at"] == "2030-01-01T00:00:00Z"
+    api.ask(f"/api/v1/tasks/{task_id}/cancel", {})
+    assert far.complaints == []
+    far.context.close()

@@ -10,6 +10,7 @@ import { t } from "../strings.js";
 import { makeTabs } from "../tabs.js";
 import { curl, jsonError, manyOf, python, taskCount, taskOf } from "../task_form.js";
 import { toast } from "../toast.js";
+import { zoneName } from "../zone.js";
 
 const INDENT = "  ";
 const PREVIEWED = 5;
@@ -329,6 +330,6 @@ byId("s-file").addEventListener("change", async ({ target }) => {
 });
 byId("submit-again").addEventListener("click", another);
 copyButtons();
-for (const hint of form.querySelectorAll("[data-zone]")) hint.textContent = `${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+for (const hint of form.querySelectorAll("[data-zone]")) hint.textContent = zoneName;
 for (const area of [payloadField, jsonField, manyField]) indents(area);
 showType();
