@@ -198,10 +198,10 @@ def test_the_columns_in_the_address_are_shown_in_their_order(vera: Client) -> No
     text = page(vera, cols="submitter,tags,priority")
     assert heads(text) == ["Priority", "Tags", "Submitted by"]
     row = text.split('id="task-rows"')[1].split("</tr>")[0]
-    assert row.count("<td") == 5
+    assert row.count("<td") == 6
     assert all(f">{value}<" in row for value in ("7", "nightly", "robot"))
     # The row that scripts make is the same.
-    assert text.split('<template id="row-task">')[1].split("</template>")[0].count("<td") == 5
+    assert text.split('<template id="row-task">')[1].split("</template>")[0].count("<td") == 6
     assert 'name="cols" value="priority,tags,submitter"' in text.split('id="query"')[1].split("</form>")[0]
 
 

@@ -12,6 +12,20 @@ from tests.launch.installation import Installation
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
 
 REASON = "It takes the operator role."
+#: Address, place on the page, and the buttons that are refused there; None: any.
+PLACES = (
+    ("/tasks/{task}/", ".page-actions", ["Retry", "Clone and edit"]),
+    ("/nodes/", "[data-key=local-1]", ["Drain…"]),
+    ("/nodes/?view=list", "[data-key=local-1]", ["Drain…"]),
+    ("/nodes/local-1/", ".page-actions", ["Drain…", "Pause intake", "Disable…"]),
+    ("/queues/", "[data-key=default]", ["Pause"]),
+    ("/queues/", "[data-key=looked-at]", ["Resume"]),
+    ("/queues/looked-at/", ".page-actions", ["Resume"]),
+    ("/queues/looked-at/", "form#queue-form", ["Save"]),
+    ("/submit/", "#submit-form", ["Submit"]),
+    ("/bulk/{job}/", ".page-actions", None),
+    ("/activity/?who=admin&about=queues", "tr:has-text('looked-at')", None),
+)
 
 
 def test_a_viewer_sees_every_action_and_why_it_is_not_theirs(
@@ -27,20 +41,8 @@ def test_a_viewer_sees_every_action_and_why_it_is_not_theirs(
     installed.manage("shell", "-c", script)
     viewer = Visit(browser, installed)
     viewer.sign_in("nora", "only looks")
-    for path, area, expected in (
-        (f"/tasks/{ids[0]}/", ".page-actions", ["Retry", "Clone and edit"]),
-        ("/nodes/", "[data-key=local-1]", ["Drain…"]),
-        ("/nodes/?view=list", "[data-key=local-1]", ["Drain…"]),
-        ("/nodes/local-1/", ".page-actions", ["Drain…", "Pause intake", "Disable…"]),
-        ("/queues/", "[data-key=default]", ["Pause"]),
-        ("/queues/", "[data-key=looked-at]", ["Resume"]),
-        ("/queues/looked-at/", ".page-actions", ["Resume"]),
-        ("/queues/looked-at/", "form#queue-form", ["Save"]),
-        ("/submit/", "#submit-form", ["Submit"]),
-        (f"/bulk/{job}/", ".page-actions", None),
-        ("/activity/?who=admin&about=queues", "tr:has-text('looked-at')", None),
-    ):
-        page = viewer.open(path)
+    for path, area, expected in PLACES:
+        page = viewer.open(path.format(task=ids[0], job=job))
         buttons = page.locator(area).locator(f"button[title='{REASON}']:visible")
         if expected:
             expect(buttons).to_have_text(expected)
