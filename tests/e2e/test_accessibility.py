@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -95,6 +95,61 @@ def test_every_page_and_dialog_keeps_the_rules(reader: Watched, site: HostileSit
             num_dialogs += 1
     assert num_dialogs >= 2
     assert "\n".join(f"{place}: {one}" for place, wrong in found.items() for one in wrong) == ""
+
+
+def show_suggestions(page: Page) -> None:
+    page.locator("#q").press_sequentially("sta")
+    page.locator("#suggestions [role=option]").first.wait_for()
+
+
+def search_in_palette(page: Page) -> None:
+    page.keyboard.press("Control+k")
+    page.keyboard.type("queues")
+    page.locator("#palette-list [role=option]").first.wait_for()
+
+
+def make_token(page: Page) -> None:
+    page.locator("#make-token").click()
+    page.locator("#join-waiting").wait_for()
+
+
+def unfold(selector: str) -> Callable[[Page], None]:
+    return lambda page: page.locator(selector).first.click()
+
+
+#: Address → what is done there, one after the other, and what that shows beside dialogs.
+OPENED = {
+    "/": [
+        (unfold("#user-menu summary"), "#user-menu"),
+        (unfold("#range-menu summary"), "#range-menu"),
+        (unfold(".zone-menu summary"), ".zone-menu"),
+        (unfold(".chart-toggle"), ".chart"),
+        (search_in_palette, "#palette"),
+    ],
+    "/tasks/": [(unfold(".query-help summary"), ".query-help"), (show_suggestions, "#query")],
+    "/nodes/": [(make_token, "#join")],
+}
+
+
+def test_what_opens_on_a_page_keeps_the_rules(reader: Watched) -> None:
+    found: list[str] = []
+    for address, acts in OPENED.items():
+        page = reader.open(address)
+        for act, where in acts:
+            act(page)
+            found += [f"{address} {where}: {one}" for one in in_both_themes(page, where)]
+    assert "\n".join(found) == ""
+
+
+def test_the_admin_keeps_the_rules(browser: Browser, site: HostileSite) -> None:
+    visitor = Watched(browser, site.installed, reduced_motion="reduce")
+    visitor.sign_in_as(site.session())
+    found: list[str] = []
+    for address in ("/admin/", "/admin/dispatcher/node/", "/admin/dispatcher/credential/"):
+        visitor.page.goto(address)
+        found += [f"{address}: {one}" for one in in_both_themes(visitor.page)]
+    assert "\n".join(found) == ""
+    visitor.context.close()
 
 
 def test_the_login_keeps_the_rules(browser: Browser, site: HostileSite) -> None:
