@@ -34,7 +34,7 @@ from dispatcher.models import (
 )
 from dispatcher.models.feed_reader import latest_position
 from dispatcher.models.node import digest_of
-from dispatcher.rollups import histogram
+from dispatcher.rollups import histogram, spans
 from dispatcher.rollups.folding import CURSOR
 from dispatcher.states import ACTIVE, TERMINAL, AttemptOutcome, NodeState, TaskState
 
@@ -244,6 +244,9 @@ def _rollups(dice: random.Random, world: World, num_tasks: int) -> None:
         for minute in minutes[:60]
         for queue in QUEUES
     )
+    # As the engine does it, a little at a time.
+    while spans.follow({}, world.now):
+        pass
 
 
 def _spread(dice: random.Random, count: int) -> str:

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from dispatcher import queries
-from dispatcher.api.problems import FieldError, invalid
+from dispatcher.api.problems import FieldError, Problem, invalid
 from dispatcher.api.views import ApiView, answer, known_params, known_text, page_limit, whole_number
 from dispatcher.models import Change
 from dispatcher.redaction import redactor
@@ -39,20 +39,26 @@ class SeriesView(ApiView):
     reads = Scope.TASKS_READ
 
     def get(self, request: Request) -> HttpResponse:
-        """Figures over time: what charts show, of everything, of one queue or of one type.
+        """Figures over time: what charts show, of everything, of one queue, of one type or of one node.
 
         The last hour, another ``range``, or ``from`` and ``to``. Steps are the shortest that give 120 points at most.
         """
-        params = known_params(request.query_params, "range", "from", "to", "queue", "type")
-        subject = queries.Subject(*(known_text(params, name) for name in ("queue", "type")))
-        if subject.queue and subject.type:
-            raise invalid([FieldError("cannot be given together with queue", "type")])
+        params = known_params(request.query_params, "range", "from", "to", "queue", "type", "node")
+        queue, kind, node = (known_text(params, name) for name in ("queue", "type", "node"))
+        given = [name for name, value in (("queue", queue), ("type", kind), ("node", node)) if value]
+        if len(given) > 1:
+            raise invalid([FieldError(f"cannot be given together with {given[0]}", given[1])])
         now = self.now
         try:
             span = queries.parse_range(params, now)
         except queries.RangeError as error:
             raise invalid([FieldError(error.message, error.name)]) from None
-        return answer(queries.time_series(span, now, subject))
+        if not node:
+            return answer(queries.time_series(span, now, queries.Subject(queue, kind)))
+        series = queries.node_series(node, span)
+        if series is None:
+            raise Problem(404, "There is no such node.")
+        return answer(series)
 
 
 class ChangesView(ApiView):

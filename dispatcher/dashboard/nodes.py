@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from dispatcher import queries
 from dispatcher.dashboard.formats import word
 from dispatcher.dashboard.node_formats import reason_texts
+from dispatcher.dashboard.time_range import charts_context
 from dispatcher.dashboard.views import missing, page_of
 from dispatcher.queries import NodeFilter, NodeFilterError
 from dispatcher.queries.node_filter import STATUSES
@@ -24,6 +25,8 @@ from dispatcher.queries.node_pool import SHOWN
 #: Up to so many nodes the map shows each as a card, and as a line; beyond that as a square.
 CARDS: Final = 24
 LINES: Final = 100
+#: What the menu of a node's page offers: its minutes are kept for three hours.
+NODE_RANGES: Final = ("15m", "1h")
 SHAPES: Final = ("cards", "lines", "squares")
 
 
@@ -97,8 +100,10 @@ def _status_link(request: HttpRequest, status: str, wanted: NodeFilter, now: dat
 @require_safe
 def node(request: HttpRequest, name: str) -> HttpResponse:
     """One node: its load, what it runs, what happened to it."""
-    document = queries.node_detail(name, timezone.now())
+    now = timezone.now()
+    document = queries.node_detail(name, now)
     if document is None:
         title, text = _("There is no node of this name"), _("Nodes appear when their program comes up.")
         return missing(request, "nodes", title, text, (reverse("dashboard:nodes"), _("All nodes")))
-    return page_of(request, "node", "nodes", document=document, page_words=reason_texts())
+    charts = charts_context(request, now, lambda span: queries.node_series(name, span), NODE_RANGES)
+    return page_of(request, "node", "nodes", document=document, page_words=reason_texts(), **charts)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from dispatcher import queries
+from dispatcher.dashboard.time_range import charts_context
 from dispatcher.dashboard.views import missing, page_of
 from dispatcher.scheduling.policies import POLICIES
 
@@ -25,8 +26,10 @@ def queues(request: HttpRequest) -> HttpResponse:
 @require_safe
 def queue(request: HttpRequest, name: str) -> HttpResponse:
     """One queue: what waits in it, how fast it moves, who serves it; to be paused, edited, emptied."""
-    document = queries.queue_detail(name, timezone.now())
+    now = timezone.now()
+    document = queries.queue_detail(name, now)
     if document is None:
         title, text = _("There is no queue of this name"), _("A queue is made by its first task.")
         return missing(request, "queues", title, text, (reverse("dashboard:queues"), _("All queues")))
-    return page_of(request, "queue", "queues", document=document, policies=sorted(POLICIES))
+    charts = charts_context(request, now, lambda span: queries.time_series(span, now, queries.Subject(queue=name)))
+    return page_of(request, "queue", "queues", document=document, policies=sorted(POLICIES), **charts)

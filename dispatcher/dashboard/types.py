@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from dispatcher import queries
 from dispatcher.dashboard.schema_view import SchemaRow, schema_rows
 from dispatcher.dashboard.submit_form import defaults
+from dispatcher.dashboard.time_range import charts_context
 from dispatcher.dashboard.views import missing, page_of
 
 
@@ -28,7 +29,8 @@ def types(request: HttpRequest) -> HttpResponse:
 @require_safe
 def type_page(request: HttpRequest, name: str) -> HttpResponse:
     """One task type: its last hour, its schema, its nodes."""
-    document = queries.type_detail(name, timezone.now())
+    now = timezone.now()
+    document = queries.type_detail(name, now)
     if document is None:
         title = _("There is no task type of this name")
         text = _("Types appear when a node that runs them comes up, or when a task of them is submitted.")
@@ -36,4 +38,14 @@ def type_page(request: HttpRequest, name: str) -> HttpResponse:
     schema = document["schema"]
     rows: list[SchemaRow] = [] if schema is None else schema_rows(schema)
     text = "" if schema is None else json.dumps(schema, indent=2, ensure_ascii=False)
-    return page_of(request, "type", "types", document=document, schema_rows=rows, schema_text=text, defaults=defaults())
+    charts = charts_context(request, now, lambda span: queries.time_series(span, now, queries.Subject(type=name)))
+    return page_of(
+        request,
+        "type",
+        "types",
+        document=document,
+        schema_rows=rows,
+        schema_text=text,
+        defaults=defaults(),
+        **charts,
+    )

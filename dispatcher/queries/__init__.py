@@ -15,6 +15,7 @@ from dispatcher.queries.installation import Installation, installation
 from dispatcher.queries.node_filter import NodeFilter, NodeFilterError
 from dispatcher.queries.node_pool import nodes_document
 from dispatcher.queries.node_rows import node_detail, nodes
+from dispatcher.queries.node_story import node_series
 from dispatcher.queries.queue_detail import queue_detail
 from dispatcher.queries.queue_rows import queues, queues_document
 from dispatcher.queries.ranges import RangeError, TimeRange, parse_range
@@ -56,6 +57,7 @@ __all__ = [
     "log_tail",
     "matching_lanes",
     "node_detail",
+    "node_series",
     "nodes",
     "nodes_document",
     "overview",

@@ -58,8 +58,8 @@ class Minute:
         elif word in _ENDED:
             self.ended[queue] += count
         if word in TIMED and (wait != _NOTHING or run != _NOTHING):
-            histogram.add(self.wait, histogram.decode(wait))
-            histogram.add(self.run, histogram.decode(run))
+            histogram.add_stored(self.wait, wait)
+            histogram.add_stored(self.run, run)
 
     @cached_property
     def point(self) -> SeriesPoint:
@@ -70,6 +70,7 @@ class Minute:
             failed=self.words[DEAD],
             other=self.words[CANCELLED] + self.words[EXPIRED],
             retried=self.words[RETRIED],
+            submitted=self.words[CREATED],
             wait_p50=histogram.percentile(self.wait, 0.5),
             wait_p95=histogram.percentile(self.wait, 0.95),
             wait_p99=histogram.percentile(self.wait, 0.99),

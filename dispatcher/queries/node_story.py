@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from dispatcher.models import Change, NodeMinute
-from dispatcher.queries.shapes import NodeEventRow, NodeMinutePoint, NodeRow
+from dispatcher.models import Change, Node, NodeMinute
+from dispatcher.queries.minutes import Minute
+from dispatcher.queries.ranges import TimeRange
+from dispatcher.queries.shapes import NodeEventRow, NodeMinutePoint, NodeRow, Series
 from dispatcher.redaction import redactor
+from dispatcher.rollups.aggregate import DEAD, SUCCEEDED
 from dispatcher.states import BreakerState, NodeIntent, NodeState
 
 MAX_EVENTS = 50
@@ -43,6 +46,30 @@ def node_events(node_id: int) -> list[NodeEventRow]:
         NodeEventRow(id=str(pk), at=at, kind=kind, actor=actor, reason=redactor().text(_reason.decode(body).reason))
         for pk, at, kind, actor, body in rows[:MAX_EVENTS]
     ]
+
+
+def node_series(name: str, span: TimeRange) -> Series | None:
+    """The charts of one node: attempts that ended on it, as far back as they are kept; None if there is no such node."""
+    node = Node.objects.filter(name=name).first() if name.isprintable() else None
+    if node is None:
+        return None
+    steps = {start: Minute(start) for start in span.starts}
+    rows = NodeMinute.objects.filter(minute__gte=span.start, minute__lt=span.end, node_id=node.pk)
+    for minute, succeeded, failed in rows.values_list("minute", "succeeded", "failed"):
+        steps[span.step_of(minute)].words.update({SUCCEEDED: succeeded, DEAD: failed})
+    points = [step.point for step in steps.values()]
+    return Series(
+        range=span.name,
+        start=span.start,
+        end=span.end,
+        step_seconds=int(span.step.total_seconds()),
+        points=points,
+        queues=[],
+        queues_omitted=0,
+        failed=sum(point["failed"] for point in points),
+        failed_before=None,
+        failures=[],
+    )
 
 
 def node_minutes(node_id: int, now: datetime) -> list[NodeMinutePoint]:

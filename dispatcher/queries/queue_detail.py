@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dispatcher.models import Queue
 from dispatcher.queries.counts import LiveCounts, live_counts
@@ -10,7 +10,7 @@ from dispatcher.queries.minutes import last_minutes
 from dispatcher.queries.node_filter import NodeFilter, Term
 from dispatcher.queries.node_pool import nodes_document
 from dispatcher.queries.queue_rows import queues
-from dispatcher.queries.shapes import QueueDetail, QueueMinutePoint
+from dispatcher.queries.shapes import QueueDetail, QueueMinutePoint, QueueRow
 
 #: Nodes named on the page of a queue.
 MAX_CONSUMERS = 50
@@ -34,6 +34,7 @@ def queue_detail(name: str, now: datetime, counts: LiveCounts | None = None) -> 
                 submitted=minute.submitted[name],
                 ended=minute.ended[name],
                 depth=row["depth"] if minute is minutes[-1] else minute.depth.get(name, 0),
+                oldest=_age(row, now) if minute is minutes[-1] else minute.oldest.get(name, 0),
             )
             for minute in minutes
         ],
@@ -42,3 +43,8 @@ def queue_detail(name: str, now: datetime, counts: LiveCounts | None = None) -> 
         slots_busy=sum(cell["busy"] for cell in serving),
         slots_total=sum(cell["slots"] for cell in serving),
     )
+
+
+def _age(row: QueueRow, now: datetime) -> int:
+    since = row["oldest_since"]
+    return 0 if since is None else max(0, round((now - since) / timedelta(milliseconds=1)))

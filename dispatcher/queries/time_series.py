@@ -12,7 +12,7 @@ from dispatcher.conf import conf
 from dispatcher.models import MinuteRollup, SpanRollup
 from dispatcher.queries.counts import LiveCounts, live_counts
 from dispatcher.queries.failures import recent_failures
-from dispatcher.queries.minutes import MAX_QUEUES, Minute, deepest, series
+from dispatcher.queries.minutes import CHART_MINUTES, MAX_QUEUES, Minute, deepest, last_minutes, series
 from dispatcher.queries.queue_rows import oldest_waits
 from dispatcher.queries.ranges import MINUTE, TimeRange
 from dispatcher.queries.shapes import Series
@@ -48,7 +48,7 @@ def time_series(
 
     ``counts`` spares reading them again.
     """
-    steps = _read(span, subject)
+    steps = _recent(span, subject, now) or _read(span, subject)
     depth_now, oldest_now = {}, {}
     if span.end > now and not subject.type:
         counts = counts or live_counts()
@@ -81,6 +81,13 @@ def failed_before(span: TimeRange, now: datetime, subject: Subject = EVERYTHING)
         rows = _rows(part, subject).filter(outcome=DEAD)
         found += rows.aggregate(total=Sum("count"))["total"] or 0
     return found
+
+
+def _recent(span: TimeRange, subject: Subject, now: datetime) -> list[Minute]:
+    """The minutes of a range that ends now, of which most are known from the call before; none if it is not like that."""
+    count = span.length // MINUTE
+    is_known = bool(span.name) and span.step == MINUTE and count <= CHART_MINUTES and subject == EVERYTHING
+    return last_minutes(now, count) if is_known else []
 
 
 def _read(span: TimeRange, subject: Subject) -> list[Minute]:

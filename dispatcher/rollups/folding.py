@@ -33,7 +33,7 @@ DEPTH_CURSOR = "rollups.depth"
 MINUTE = timedelta(minutes=1)
 #: Minutes without a fold (no engine ran) for which depths are written afterwards.
 _MOST_MISSED_MINUTES = 60
-_KEEP_NODE_MINUTES = timedelta(hours=3)
+KEEP_NODE_MINUTES = timedelta(hours=3)
 _QUEUED = TaskState.QUEUED.value
 
 
@@ -133,7 +133,7 @@ class _Depths:
                 found |= {(_minute(number - 1), queue, "", OLDEST): age for queue, age in self._ages(until).items()}
             cursor.position = number
             cursor.save(update_fields=["position"])
-            NodeMinute.objects.filter(minute__lt=until - _KEEP_NODE_MINUTES).delete()
+            NodeMinute.objects.filter(minute__lt=until - KEEP_NODE_MINUTES).delete()
         return found
 
     def _ages(self, now: datetime) -> dict[str, int]:

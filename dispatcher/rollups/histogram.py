@@ -11,11 +11,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 BUCKETS = 24
 #: What counts for longer than this counts as this: three years, in milliseconds.
 _LONGEST_MS = 1e11
 
 Histogram = list[int]
+
+_numbers = msgspec.json.Decoder(list[int]).decode
 
 
 def empty() -> Histogram:
@@ -77,8 +81,14 @@ def encode(counts: Sequence[int]) -> str:
 def decode(text: str) -> Histogram:
     """A stored histogram, with all buckets."""
     counts = empty()
-    add(counts, json.loads(text))
+    add(counts, _numbers(text))
     return counts
+
+
+def add_stored(into: Histogram, text: str) -> None:
+    """Add a stored histogram: ``add`` of ``decode``, for thousands of them at once."""
+    for index, count in enumerate(_numbers(text)[:BUCKETS]):
+        into[index] += count
 
 
 def _rounded(value: float) -> float:

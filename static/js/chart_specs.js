@@ -5,7 +5,7 @@ import { span } from "./format.js";
 import { format } from "./row_format.js";
 import { t } from "./strings.js";
 
-/** @import { SeriesPoint } from "./types.d.ts" */
+/** @import { QueueMinutePoint, SeriesPoint } from "./types.d.ts" */
 /** @import { Series, Spec } from "./charts.js" */
 
 /** At most six hues, those of states; two more series are grey. p50 is solid, p95 dashed, p99 dotted. */
@@ -23,14 +23,37 @@ const mark = (ms) => (ms < 60_000 ? duration(ms) : span(ms / 1000));
 /** @param {number} n */
 const count = (n) => format("compact", n, 0);
 
-/** How tasks ended, in each step. @returns {Spec} */
-export const throughput = () => ({
+/** How attempts on a node ended, in each step. @returns {Spec} */
+export const attempts = () => ({
   kind: "bars",
   unit: count,
   series: (/** @type {SeriesPoint[]} */ points) => [
     { name: t("state.succeeded"), colour: "--fill-succeeded", values: column("succeeded", points) },
     { name: t("state.failed"), colour: "--fill-failed", values: column("failed", points) },
+  ],
+});
+
+/** How tasks ended, in each step. @returns {Spec} */
+export const throughput = () => ({
+  ...attempts(),
+  series: (/** @type {SeriesPoint[]} */ points) => [
+    ...attempts().series(points),
     { name: t("chart.other"), colour: "--fill-other", values: column("other", points) },
+  ],
+});
+
+/** What came into a queue and what ended, in each step. @returns {Spec} */
+export const flow = () => ({
+  kind: "lines",
+  unit: count,
+  series: (/** @type {(SeriesPoint & QueueMinutePoint)[]} */ points) => [
+    { name: t("queue.in"), colour: "--running", values: column("submitted", points) },
+    {
+      name: t("queue.out"),
+      colour: "--succeeded",
+      dash: [8, 4],
+      values: points.map(({ ended, succeeded, failed, other }) => ended ?? succeeded + failed + other),
+    },
   ],
 });
 
@@ -61,12 +84,34 @@ export function byQueue(gauge) {
   /** @type {Map<string, number>} */
   const highest = new Map();
   return {
-    kind: "lines",
-    empty: t("chart.no_depth"),
+    ...waiting(gauge),
     series: (/** @type {SeriesPoint[]} */ points) => queueLines(gauge, points, highest),
-    ...(gauge === "depth" ? { unit: count } : { unit: duration, mark, isLogarithmic: true }),
   };
 }
+
+/** @param {"depth" | "oldest"} gauge */
+const waiting = (gauge) => ({
+  kind: /** @type {const} */ ("lines"),
+  empty: t("chart.no_depth"),
+  ...(gauge === "depth" ? { unit: count } : { unit: duration, mark, isLogarithmic: true }),
+});
+
+/**
+ * The same for one queue, whose live points have the plain numbers.
+ * @param {string} queue
+ * @param {"depth" | "oldest"} gauge
+ * @returns {Spec}
+ */
+export const ofQueue = (queue, gauge) => ({
+  ...waiting(gauge),
+  series: (/** @type {(SeriesPoint | QueueMinutePoint)[]} */ points) => [
+    {
+      name: t(`queue.${gauge}`),
+      colour: "--queued",
+      values: points.map(({ [gauge]: n }) => (typeof n === "object" ? n[queue] : n) || (gauge === "depth" ? 0 : null)),
+    },
+  ],
+});
 
 /**
  * @param {"depth" | "oldest"} gauge

@@ -79,6 +79,8 @@ export class Chart {
   /** @type {Series[]} */
   #series = [];
   #isTable = false;
+  /** @type {any[] | null} */
+  #wanted = null;
   /** @type {(() => void) | null} */
   #again = null;
 
@@ -105,9 +107,15 @@ export class Chart {
   /**
    * Show these points. They are of a minute or more: nobody sees more of them four times a second, and charts that are
    * drawn later are drawn each in a task of its own.
-   * @type {(points: any[]) => void}
+   * @param {any[]} points
    */
-  show = paced((points) => this.#show(points), 1000);
+  show(points) {
+    this.#wanted = points;
+    this.#draw(points);
+  }
+
+  /** What was put off is no longer to be drawn once others are waited for. @type {(points: any[]) => void} */
+  #draw = paced((points) => points === this.#wanted && this.#show(points), 1000);
 
   /** @param {any[]} points */
   #show(points) {
@@ -131,6 +139,7 @@ export class Chart {
 
   /** Other points are on their way. */
   wait() {
+    this.#wanted = null;
     this.#figure.setAttribute("aria-busy", "true");
     if (!this.#starts.length) this.#say(t("chart.loading"), true);
   }
@@ -141,6 +150,7 @@ export class Chart {
    * @param {() => void} again
    */
   fail(message, again) {
+    this.#wanted = null;
     this.#again = again;
     this.#say(message);
     this.#figure.dataset.state = "error";

@@ -440,12 +440,14 @@ export interface QueueDetail {
   slots_total: number;
 }
 
-/** One minute of a queue. `depth`: ready tasks at its end. */
+/** One minute of a queue. `depth`: ready tasks at its end; `oldest`: how long the first of them waited then. */
 export interface QueueMinutePoint {
   minute: Time;
   submitted: number;
   ended: number;
   depth: number;
+  /** In milliseconds. */
+  oldest: number;
 }
 
 /** One queue in a list. */
@@ -549,6 +551,7 @@ export interface SeriesPoint {
   other: number;
   /** Attempts that failed or were lost and are tried again. */
   retried: number;
+  submitted: number;
   wait_p50: number | null;
   wait_p95: number | null;
   wait_p99: number | null;

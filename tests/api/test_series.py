@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 import pytest
 from django.utils import timezone
 
+from dispatcher.models import MinuteRollup, NodeMinute
 from dispatcher.rollups import fold
+from dispatcher.rollups.aggregate import CREATED
 from dispatcher.states import TaskState
 from tests.api.conftest import Caller
-from tests.factories import make_task
+from tests.factories import make_node, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +69,7 @@ def test_a_stretch_that_stays_is_widened_to_whole_steps(viewer: Caller) -> None:
         ({"from": "2020-01-01T00:00:00Z", "to": "2022-01-01T00:00:00Z"}, "from"),
         ({"from": "2198-01-01T00:00:00Z"}, "from"),
         ({"queue": "a", "type": "b"}, "type"),
+        ({"type": "b", "node": "w-1"}, "node"),
         ({"queue": "a\nb"}, "queue"),
         ({"que": "a"}, "que"),
     ],
@@ -74,3 +77,29 @@ def test_a_stretch_that_stays_is_widened_to_whole_steps(viewer: Caller) -> None:
 def test_what_makes_no_sense_is_refused_by_its_name(viewer: Caller, params: dict[str, str], field: str) -> None:
     answer = viewer.read(f"/api/v1/series?{urlencode(params)}")
     assert (answer.status, answer.json["errors"][0]["field"]) == (400, field)
+
+
+def test_a_node_has_the_attempts_that_ended_on_it(viewer: Caller) -> None:
+    now = timezone.now()
+    one, other = make_node("w-1", now=now), make_node("w-2", now=now)
+    minute = (now - timedelta(minutes=70)).replace(second=0, microsecond=0)
+    NodeMinute.objects.create(minute=minute, node_id=one.pk, succeeded=3, failed=1)
+    NodeMinute.objects.create(minute=minute, node_id=other.pk, succeeded=40)
+    found = ask(viewer, node="w-1", range="6h")
+    assert (sum(point["succeeded"] for point in found["points"]), found["failed"]) == (3, 1)
+    assert ask(viewer, node="w-1")["failed"] == 0
+    assert viewer.read("/api/v1/series?node=nobody").status == 404
+
+
+def test_a_queue_has_what_came_in_and_what_ended(viewer: Caller) -> None:
+    now = timezone.now()
+    for queue in ("gpu", "gpu", "cpu"):
+        make_task(state=TaskState.SUCCEEDED, queue=queue, now=now - timedelta(minutes=3))
+    while fold(now).more:
+        pass
+    for name in ("1h", "6h"):
+        points = ask(viewer, queue="gpu", range=name)["points"]
+        assert sum(point["succeeded"] for point in points) == 2
+        assert sum(point["submitted"] for point in points) == sum(
+            row.count for row in MinuteRollup.objects.filter(queue="gpu", outcome=CREATED)
+        )

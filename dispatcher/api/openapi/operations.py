@@ -210,7 +210,9 @@ _TYPES: Final = {
 
 _FEED: Final = {
     "GET /api/v1/counts": Operation(name="read_counts", answers={200: shapes.Counts}),
-    "GET /api/v1/series": Operation(name="read_series", answers={200: shapes.Series}, parameters=parameters.SERIES),
+    "GET /api/v1/series": Operation(
+        name="read_series", answers={200: shapes.Series}, parameters=parameters.SERIES, errors=(404,)
+    ),
     "GET /api/v1/changes": Operation(
         name="list_changes", answers={200: answers.ChangesPage}, parameters=parameters.CHANGES
     ),

@@ -102,6 +102,7 @@ SERIES: Final = (
     query("to", "where it ends; without it, and at most: now", _TIME),
     query("queue", "only of this queue", _TEXT),
     query("type", "only of this type; not together with `queue`", _TEXT),
+    query("node", "attempts that ended on this node, of the last hours; not together with the others", _TEXT),
 )
 
 IDEMPOTENCY_KEY: Final[Parameter] = {

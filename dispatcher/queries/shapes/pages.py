@@ -54,12 +54,14 @@ class QueueRow(TypedDict):
 
 
 class QueueMinutePoint(TypedDict):
-    """One minute of a queue. ``depth``: ready tasks at its end."""
+    """One minute of a queue. ``depth``: ready tasks at its end; ``oldest``: how long the first of them waited then."""
 
     minute: datetime
     submitted: int
     ended: int
     depth: int
+    #: In milliseconds.
+    oldest: int
 
 
 class QueueDetail(TypedDict):
@@ -96,6 +98,7 @@ class SeriesPoint(TypedDict):
     other: int
     #: Attempts that failed or were lost and are tried again.
     retried: int
+    submitted: int
     wait_p50: float | None
     wait_p95: float | None
     wait_p99: float | None

@@ -1,32 +1,22 @@
 // @ts-check
 import { bind } from "../bind.js";
-import { Chart } from "../charts.js";
+import { attempts } from "../chart_specs.js";
 import { byId } from "../dom.js";
 import { steerNode } from "../draining.js";
 import { RowList } from "../list.js";
 import { live } from "../live.js";
-import { format } from "../row_format.js";
+import { rangedCharts } from "../ranged_charts.js";
 import { rowCursor } from "../row_cursor.js";
 import { cancelTask, steerRows } from "../steering.js";
-import { t } from "../strings.js";
 
-/** @import { NodeDetail, NodeMinutePoint } from "../types.d.ts" */
+/** @import { NodeDetail } from "../types.d.ts" */
 
 const root = byId("node");
 const name = root.dataset.name ?? "";
 const running = new RowList(byId("running-rows"), (row) => row.id);
 const failed = new RowList(byId("failed-rows"), (row) => row.id);
 const events = new RowList(byId("event-rows"), (row) => row.id);
-const ended = new Chart(byId("chart-ended"), {
-  kind: "bars",
-  unit: (/** @type {number} */ n) => format("compact", n, 0),
-  series: (/** @type {NodeMinutePoint[]} */ points) => [
-    { name: t("state.succeeded"), colour: "--fill-succeeded", values: points.map((point) => point.succeeded) },
-    { name: t("state.failed"), colour: "--fill-failed", values: points.map((point) => point.failed) },
-  ],
-});
-/** @type {NodeMinutePoint[] | null} */
-let charted = null;
+const drawHour = rangedCharts({ node: name }, { ended: attempts() });
 
 /** @param {NodeDetail} node */
 function show(node) {
@@ -39,10 +29,7 @@ function show(node) {
   byId("failed-table").hidden = !node.failures.length;
   byId("no-failed").hidden = node.failures.length > 0;
   byId("no-events").hidden = node.events.length > 0;
-  if (node.series !== charted) {
-    charted = node.series;
-    ended.show(node.series);
-  }
+  drawHour(node.series);
 }
 
 for (const button of root.querySelectorAll(".page-actions [data-act]")) {

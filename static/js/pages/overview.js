@@ -1,34 +1,22 @@
 // @ts-check
 import { bind } from "../bind.js";
 import { byQueue, percentiles, throughput } from "../chart_specs.js";
-import { Chart } from "../charts.js";
 import { byId } from "../dom.js";
 import { RowList } from "../list.js";
 import { live } from "../live.js";
 import { inTurn, namedSquares } from "../node_map.js";
+import { rangedCharts } from "../ranged_charts.js";
 import { format } from "../row_format.js";
 import { t } from "../strings.js";
-import { SeriesFeed, timeRange } from "../time_range.js";
+import { timeRange } from "../time_range.js";
 import { announce } from "../toast.js";
 
-/** @import { Overview, Series, SeriesPoint } from "../types.d.ts" */
+/** @import { Overview, Series } from "../types.d.ts" */
 
 /** @typedef {Partial<Pick<Series, "range" | "start" | "end" | "failed" | "failed_before" | "failures">>} Figures of a range */
 
 /** How long the finished checklist stays: to be seen done. */
 const DONE_MS = 8_000;
-
-const zooming = {
-  zoom: (/** @type {number} */ from, /** @type {number} */ to) => timeRange.zoom(from, to),
-  back: () => timeRange.back(),
-};
-const charts = [
-  new Chart(byId("chart-throughput"), { ...throughput(), ...zooming }),
-  new Chart(byId("chart-wait"), { ...percentiles("wait"), ...zooming }),
-  new Chart(byId("chart-run"), { ...percentiles("run"), ...zooming }),
-  new Chart(byId("chart-depth"), { ...byQueue("depth"), ...zooming }),
-  new Chart(byId("chart-oldest"), { ...byQueue("oldest"), ...zooming }),
-];
 
 const summary = byId("overview");
 const nodes = new RowList(byId("node-lines"), (row) => row.name);
@@ -40,8 +28,6 @@ const failures = new RowList(byId("failure-lines"), (row) => format("failure_key
 let latest = null;
 /** Those of the range where the live document has them not. @type {Figures} */
 let figures = {};
-/** @type {SeriesPoint[] | null} */
-let shownSeries = null;
 /** @type {{succeeded: number, failed: number} | null} */
 let announced = null;
 
@@ -52,13 +38,6 @@ function tell({ counts }) {
     announce(t("announce.finished", { done: counts.succeeded - announced.succeeded + failed, failed }), failed > 0);
   }
   announced = { succeeded: counts.succeeded, failed: counts.failed };
-}
-
-/** @param {SeriesPoint[]} points */
-function draw(points) {
-  if (points === shownSeries) return;
-  shownSeries = points;
-  for (const chart of charts) chart.show(points);
 }
 
 function showHealth() {
@@ -77,8 +56,8 @@ function show(overview) {
   if (timeRange.isLive) {
     const points = overview.series;
     figures = { range: timeRange.name, start: points[0].minute, end: points[points.length - 1].minute };
-    draw(points);
   }
+  drawHour(overview.series);
   showHealth();
   nodes.show(overview.nodes);
   cells.show(overview.cells);
@@ -92,8 +71,6 @@ function show(overview) {
 function showRange(series) {
   const { range, start, end, failed, failed_before, failures: causes } = series;
   figures = { range, start, end, failed, failed_before, failures: causes };
-  timeRange.tell(series);
-  draw(series.points);
   showHealth();
 }
 
@@ -105,15 +82,17 @@ function showSteps(overview) {
   if (overview.nodes_online && overview.counts.succeeded) setTimeout(() => steps.remove(), DONE_MS);
 }
 
-const first = JSON.parse(byId("series-data").textContent || "{}");
-figures = first.figures;
-draw(first.points);
-byId("zoom-back").addEventListener("click", () => timeRange.back());
-namedSquares(map, byId("node-cell-label"));
-new SeriesFeed(
+figures = JSON.parse(byId("series-data").textContent || "{}").figures;
+const drawHour = rangedCharts(
   {},
+  {
+    throughput: throughput(),
+    wait: percentiles("wait"),
+    run: percentiles("run"),
+    depth: byQueue("depth"),
+    oldest: byQueue("oldest"),
+  },
   showRange,
-  () => charts.forEach((chart) => chart.wait()),
-  (message, again) => charts.forEach((chart) => chart.fail(message, again)),
 );
+namedSquares(map, byId("node-cell-label"));
 live.subscribe("overview", show);

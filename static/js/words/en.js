@@ -213,6 +213,7 @@ export default {
   "node.shown": "{n} shown of {all}",
   "queue.saved": "Saved.",
   "queue.depth": "Waiting",
+  "queue.oldest": "Longest wait",
   "queue.in": "Submitted",
   "queue.out": "Ended",
 
@@ -268,8 +269,6 @@ export default {
 
   "activity.undone": "Taken back.",
 
-  "type.wait_p95": "Wait p95",
-  "type.run_p95": "Run p95",
 
   "chart.no_data": "Nothing happened in this time",
   "chart.no_depth": "No task had to wait in this time",

@@ -207,6 +207,7 @@ export default {
   "node.shown": "共 {all} 个，显示 {n} 个",
   "queue.saved": "已保存。",
   "queue.depth": "等待",
+  "queue.oldest": "最长等待",
   "queue.in": "提交",
   "queue.out": "结束",
 
@@ -260,8 +261,6 @@ export default {
 
   "activity.undone": "已撤回。",
 
-  "type.wait_p95": "等待 p95",
-  "type.run_p95": "运行 p95",
 
   "chart.no_data": "这段时间内没有数据",
   "chart.no_depth": "这段时间内没有任务需要等待",
