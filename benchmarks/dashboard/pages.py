@@ -40,7 +40,8 @@ SEARCHES = (
 ROUTES = (
     "/api/v1/tasks", "/api/v1/counts", "/api/v1/nodes", "/api/v1/queues", "/api/v1/types", "/api/v1/changes",
     "/api/v1/series", "/api/v1/series?range=24h", "/api/v1/series?range=7d", "/api/v1/series?queue=gpu&range=7d",
-    "/api/v1/series?type=render", "/api/v1/series?node=w-03", "/live/snapshot?topic=overview", "/live/snapshot?topic=nodes", "/live/snapshot?topic=queues",
+    "/api/v1/series?type=render", "/api/v1/series?node=w-03", "/live/snapshot?topic=overview",
+    "/live/snapshot?topic=nodes", "/live/snapshot?topic=queues",
     "/live/snapshot?topic=node:w-03",
 )  # fmt: skip
 

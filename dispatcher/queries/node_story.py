@@ -49,7 +49,7 @@ def node_events(node_id: int) -> list[NodeEventRow]:
 
 
 def node_series(name: str, span: TimeRange) -> Series | None:
-    """The charts of one node: attempts that ended on it, as far back as they are kept; None if there is no such node."""
+    """The charts of one node: attempts that ended on it, as far back as they are kept; None if there is no such one."""
     node = Node.objects.filter(name=name).first() if name.isprintable() else None
     if node is None:
         return None

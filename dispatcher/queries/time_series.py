@@ -84,7 +84,7 @@ def failed_before(span: TimeRange, now: datetime, subject: Subject = EVERYTHING)
 
 
 def _recent(span: TimeRange, subject: Subject, now: datetime) -> list[Minute]:
-    """The minutes of a range that ends now, of which most are known from the call before; none if it is not like that."""
+    """The minutes of a short range that ends now: most are known from the call before. None of any other range."""
     count = span.length // MINUTE
     is_known = bool(span.name) and span.step == MINUTE and count <= CHART_MINUTES and subject == EVERYTHING
     return last_minutes(now, count) if is_known else []

@@ -106,7 +106,7 @@ export const ofQueue = (queue, gauge) => ({
   ...waiting(gauge),
   series: (/** @type {(SeriesPoint | QueueMinutePoint)[]} */ points) => [
     {
-      name: t(`queue.${gauge}`),
+      name: t(gauge === "depth" ? "queue.depth" : "queue.oldest"),
       colour: "--queued",
       values: points.map(({ [gauge]: n }) => (typeof n === "object" ? n[queue] : n) || (gauge === "depth" ? 0 : null)),
     },

@@ -91,7 +91,7 @@ def test_a_chart_that_waits_is_busy_and_one_without_figures_says_that(visit: Vis
     page = visit.open("/queues/charted/?range=1h")
     expect(page.locator("#chart-flow .chart-empty")).to_be_hidden()
     held: list[Route] = []
-    page.route(SERIES, lambda route: held.append(route))
+    page.route(SERIES, lambda route: held.extend([route]))
     choose(page, "The last 7 days")
     expect(page.locator("#chart-flow")).to_have_attribute("aria-busy", "true")
     held[0].continue_()
