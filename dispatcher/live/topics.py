@@ -178,7 +178,7 @@ class TaskTopic(Topic):
     pattern: ClassVar = "task:<id>"
     shape: ClassVar = shapes.TaskDocument
     lists: ClassVar = {"attempts": "id", "logs": "id"}
-    #: Retries of the task make no news of the task itself.
+    #: Retries of the task, and what its node does beside it, make no news of the task itself.
     max_age: ClassVar = 5.0
     wants_details: ClassVar = True
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from dispatcher.models import Attempt, Task, TaskOrigin
+from dispatcher.models import Attempt, Node, Task, TaskOrigin
 from dispatcher.queries import errors
 from dispatcher.queries.related_tasks import related, same_cause
-from dispatcher.queries.shapes import AttemptRow, ErrorDetail, TaskDetail, TaskDocument, TaskRow
+from dispatcher.queries.shapes import AttemptRow, ErrorDetail, TaskDetail, TaskDocument, TaskHolder, TaskRow
 from dispatcher.queries.task_logs import TAIL_LINES, log_ends, log_tail
 from dispatcher.queries.task_rows import COLUMNS, node_names, rows_of
 from dispatcher.queries.waiting import waiting
@@ -22,6 +22,7 @@ from dispatcher.states import ACTIVE, TERMINAL, AttemptOutcome, TaskState
 MAX_ATTEMPTS = 50
 MAX_RETRIES = 20
 
+_HELD = {state.word for state in ACTIVE}
 _MORE = (
     "affinity_key", "timeout_seconds", "backoff_seconds", "backoff_cap_seconds", "submitted_by", "dispatched_at",
     "expires_at", "attempt_deadline", "retry_of", "payload", "result", "error", "truncated", "sanitized",
@@ -82,10 +83,22 @@ def task_document(
     return TaskDocument(
         **detail,
         waiting=waiting(task_id, now),
+        holder=_holder(detail),
         related=related(detail),
         same_cause=same_cause(detail, now),
         logs=logs,
         log_ends=log_ends(task_id),
+    )
+
+
+def _holder(task: TaskDetail) -> TaskHolder | None:
+    node = Node.objects.defer("types").filter(name=task["node"]).first() if task["state"] in _HELD else None
+    if node is None:
+        return None
+    # By the index of what nodes hold, and no further than their slots.
+    busy = len(Task.objects.active().filter(node_id=node.pk).order_by().values_list("id", flat=True)[: node.slots])
+    return TaskHolder(
+        last_seen_at=node.last_seen_at, lease_expires_at=node.lease_expires_at, slots=node.slots, busy=busy
     )
 
 

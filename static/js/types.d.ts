@@ -680,6 +680,8 @@ export interface TaskDocument {
   attempts_omitted: number;
   /** None unless the task is ready and waits for a node. */
   waiting: Waiting | null;
+  /** None unless it is on a node. */
+  holder: TaskHolder | null;
   /** What it was made from and what was made from it, at most 42. */
   related: RelatedTask[];
   /** Of a failed task: those that failed like it in the last hour, itself included; None if none but itself did. */
@@ -715,6 +717,16 @@ export interface TaskEventsPage {
   events: TaskEvent[];
   /** Pass it as `before` for those before these; None if there are none. */
   before: string | null;
+}
+
+/** The node that has a task now, as far as the task's fate hangs on it. */
+export interface TaskHolder {
+  last_seen_at: Time | null;
+  /** Not heard from by then: what it has is given to others. */
+  lease_expires_at: Time | null;
+  slots: number;
+  /** Slots in use, by our own accounting. */
+  busy: number;
 }
 
 /** A page of tasks, newest first. */

@@ -91,6 +91,21 @@ def test_who_cancelled_and_who_looked_are_told_while_the_audit_trail_lasts() -> 
     assert "unmasked" not in kinds(running.pk)
 
 
+def test_one_look_at_secrets_is_one_row_however_many_pages_are_read() -> None:
+    task, other = make_task(), make_task()
+
+    def look(pk: int, actor: str, second: int) -> None:
+        lifecycle.note_unmasked(pk, actor=actor, now=NOW + timedelta(seconds=second))
+
+    for second in (0, 1, 30, 59, 60, 90, 121):
+        look(task.pk, "otto", second)
+    look(other.pk, "otto", 122)
+    look(task.pk, "olga", 123)
+    seen = Change.objects.filter(kind="task.unmasked").order_by("id").values_list("actor", "at")
+    seconds = [(actor, (at - NOW).total_seconds()) for actor, at in seen]
+    assert seconds == [("otto", 0), ("otto", 60), ("otto", 121), ("otto", 122), ("olga", 123)]
+
+
 def test_the_route_checks_what_it_is_asked(client: Client) -> None:
     client.force_login(make_user())
     task = make_task()

@@ -12,7 +12,7 @@ from dispatcher.models import Task, TaskOrigin
 from dispatcher.queries import failures, task_document
 from dispatcher.queries.shapes import TaskDocument
 from dispatcher.states import TaskState
-from tests.factories import NOW, make_attempt, make_error, make_task
+from tests.factories import NOW, make_attempt, make_error, make_node, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -104,3 +104,17 @@ def test_an_attempt_says_when_the_next_one_is_due(state: TaskState, fields: dict
     assert shown[1, "failed"] == at[11]
     assert shown[1, "superseded"] is None
     assert shown[2, "failed"] == (None if due is None else NOW + timedelta(seconds=due))
+
+
+def test_a_task_on_a_node_says_how_the_node_is() -> None:
+    node = make_node("w-1", slots=3)
+    task = make_task(state=TaskState.RUNNING, node=node)
+    make_task(state=TaskState.DISPATCHED, node=node)
+    make_task(state=TaskState.RUNNING, node=make_node("w-2"))
+    holder = {"last_seen_at": NOW, "lease_expires_at": NOW + timedelta(seconds=30), "slots": 3, "busy": 2}
+    assert document(task)["holder"] == holder
+    for _ in range(4):
+        make_task(state=TaskState.DISPATCHED, node=node)
+    assert document(task)["holder"] == holder | {"busy": 3}
+    assert document(make_task(state=TaskState.SUCCEEDED, node=node))["holder"] is None
+    assert document(make_task())["holder"] is None

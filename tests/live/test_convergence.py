@@ -106,7 +106,8 @@ async def _converge(browser: Browser, history: History, topics: dict[str, dict[s
 
 
 def _agree(shown: dict[str, Any] | None, expected: dict[str, Any] | None) -> bool:
-    """Whether the documents are equal, but for a task's retries: they make no news of the task itself."""
+    """Whether the documents are equal, but for what is said of other tasks and of nodes: it makes no news of a task."""
     if shown is None or expected is None:
         return shown is expected
-    return {**shown, "retries": None} == {**expected, "retries": None}
+    others = dict.fromkeys(("retries", "clones", "related", "same_cause", "holder"))
+    return {**shown, **others} == {**expected, **others}

@@ -257,11 +257,24 @@ class SameCause(TypedDict):
     query: str
 
 
+class TaskHolder(TypedDict):
+    """The node that has a task now, as far as the task's fate hangs on it."""
+
+    last_seen_at: datetime | None
+    #: Not heard from by then: what it has is given to others.
+    lease_expires_at: datetime | None
+    slots: int
+    #: Slots in use, by our own accounting.
+    busy: int
+
+
 class TaskDocument(TaskDetail):
     """The document of the live topic ``task:<id>``."""
 
     #: None unless the task is ready and waits for a node.
     waiting: Waiting | None
+    #: None unless it is on a node.
+    holder: TaskHolder | None
     #: What it was made from and what was made from it, at most 42.
     related: list[RelatedTask]
     #: Of a failed task: those that failed like it in the last hour, itself included; None if none but itself did.
