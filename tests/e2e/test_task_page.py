@@ -27,4 +27,7 @@ def test_events_follow_and_say_who(visit: Visit, api: Api) -> None:
     page.emulate_media(media="print")
     for name in ("payload", "events", "logs"):
         expect(page.locator(f"#{name}")).to_be_visible()
-    expect(page.locator("nav.rail")).to_be_hidden()
+    # The whole text in place of what folds, and nothing that can only be pressed.
+    expect(page.locator("#payload-code")).to_be_visible()
+    for hidden in ("nav.rail", "#payload-tree", ".viewer-bar", "#raw", ".page-actions"):
+        expect(page.locator(hidden).first).to_be_hidden()
