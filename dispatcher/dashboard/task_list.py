@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.http import QueryDict
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -108,6 +109,16 @@ class Column:
     sort_url: str = ""
 
 
+def rows_of(params: Mapping[str, str]) -> dict[str, Any]:
+    """A page of the list for scripts: its rows, where the next one begins, what was searched. ``FilterError``."""
+    filters, address, after = _asked(params)
+    found = _found(filters, address, after)
+    scope = ""
+    if filters.text or address.look.sort:
+        scope = render_to_string("dashboard/parts/task_scope.html", _scope(address, found, queries.live_counts()))
+    return {"rows": found.page["rows"], "next": found.page["next"], "scope": " ".join(scope.split())}
+
+
 def context(params: Mapping[str, str], preferred: str = "") -> dict[str, Any]:
     """Everything that the page shows, by its address. ``preferred``: the columns that the reader likes."""
     shown = _context(params)
@@ -119,29 +130,48 @@ def context(params: Mapping[str, str], preferred: str = "") -> dict[str, Any]:
 
 
 def _context(params: Mapping[str, str]) -> dict[str, Any]:
-    after = parse_cursor(params.get("after", ""))
-    address = Address(is_wider=params.get("wider") == "true", view=_view_id(params))
     try:
-        filters = TaskFilters.parse(params, ignore=OWN_PARAMS)
-        look = TaskLook(q=filters.text, sort=sort_of(params.get("sort", "")), cols=cols_asked(params))
+        filters, address, after = _asked(params)
     except FilterError as error:
         # What was meant is not known: nothing is shown in its place.
-        typed = params.get("q", "")[:MAX_CHARS]
-        nothing = _shown(TaskFilters(), replace(address, is_wider=False), "", _NONE_FOUND)
-        return nothing | _error(error, typed, address)
-    how = Reading.of(after, sort=look.sort, limit=PAGE_SIZE, wider=address.is_wider)
-    if filters == TaskFilters() and not look.sort:
-        found = replace(_NONE_FOUND, page=read(filters, how))
-    else:
-        found = ordered(filters, how)
-    return _shown(filters, replace(address, look=look), params.get("after", "") if after else "", found)
+        address = Address(view=_view_id(params))
+        return _shown(TaskFilters(), address, "", _NONE_FOUND) | _error(error, params.get("q", "")[:MAX_CHARS], address)
+    return _shown(filters, address, after, _found(filters, address, after))
+
+
+def _asked(params: Mapping[str, str]) -> tuple[TaskFilters, Address, str]:
+    """What an address asks for, and from where on ("" from the beginning)."""
+    filters = TaskFilters.parse(params, ignore=OWN_PARAMS)
+    look = TaskLook(q=filters.text, sort=sort_of(params.get("sort", "")), cols=cols_asked(params))
+    address = Address(look=look, is_wider=params.get("wider") == "true", view=_view_id(params))
+    after = params.get("after", "")
+    return filters, address, after if parse_cursor(after) else ""
+
+
+def _found(filters: TaskFilters, address: Address, after: str) -> Matches:
+    sort = address.look.sort
+    how = Reading.of(parse_cursor(after), sort=sort, limit=PAGE_SIZE, wider=address.is_wider)
+    if filters == TaskFilters() and not sort:
+        return replace(_NONE_FOUND, page=read(filters, how))
+    return ordered(filters, how)
+
+
+def _scope(address: Address, found: Matches, counts: queries.LiveCounts) -> dict[str, Any]:
+    """How far was searched."""
+    sort = address.look.sort
+    return {
+        "found": found,
+        "total": sum(_count(counts.totals(), state) for state in TaskState) if found.searched else None,
+        "is_oldest_first": sort == OLDEST,
+        "is_sorted_within": sort not in ("", OLDEST),
+    }
 
 
 def _shown(filters: TaskFilters, address: Address, after: str, found: Matches) -> dict[str, Any]:
     text, page, counts = filters.text, found.page, queries.live_counts()
     is_first, sort = not after, address.look.sort
     may_widen = found.searched and not address.is_wider and not found.is_capped
-    return {
+    return _scope(address, found, counts) | {
         "address": address,
         "document": page,
         "q": text,
@@ -153,6 +183,9 @@ def _shown(filters: TaskFilters, address: Address, after: str, found: Matches) -
         "usual_url": replace(address, look=replace(address.look, cols="")).url(keep="true"),
         # Of this page of the list, wherever it was rendered.
         "list_url": address.url(after=after),
+        # A short page is where a search ended: to go on from there is for the reader to say.
+        "grows_from": (len(page["rows"]) >= PAGE_SIZE and page["next"]) or "",
+        "rows_url": reverse("dashboard:task_rows") + _query(**address.params),
         "tabs": _tabs(filters, address, lane_counts(replace(filters, states=frozenset()), counts)),
         "keys": [*KEYS.values(), MEMBER],
         "after": after,
@@ -163,9 +196,6 @@ def _shown(filters: TaskFilters, address: Address, after: str, found: Matches) -
         "found": found if (text or sort) and is_first else None,
         # No new task comes first then: they are those above the newest that there is.
         "newest": ends()[1] if sort else None,
-        "is_oldest_first": sort == OLDEST,
-        "is_sorted_within": sort not in ("", OLDEST),
-        "total": sum(_count(counts.totals(), state) for state in TaskState) if found.searched else None,
         "wider_url": replace(address, is_wider=True).url() if may_widen else None,
         "csv_url": reverse("dashboard:tasks_csv") + _query(q=text, wider="true" if address.is_wider and text else ""),
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
+import msgspec
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -97,6 +98,18 @@ def delete_view(request: HttpRequest, view_id: str) -> HttpResponse:
     except FilterError:
         look = TaskLook()
     return redirect(Address(look=look).url())
+
+
+@login_required
+@require_safe
+def task_rows(request: HttpRequest) -> HttpResponse:
+    """A page of the list as data: what scripts put below what is read, or in its place."""
+    try:
+        page = task_list.rows_of(request.GET)
+    except FilterError as error:
+        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+    body = msgspec.json.encode(page)
+    return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _kept_columns(request: HttpRequest) -> HttpResponse | None:

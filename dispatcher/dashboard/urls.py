@@ -19,6 +19,7 @@ app_name = "dashboard"
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("tasks/", task_views.tasks, name="tasks"),
+    path("tasks/rows/", task_views.task_rows, name="task_rows"),
     path("tasks/views/", task_views.save_view, name="save_view"),
     re_path(r"^tasks/views/(?P<view_id>[0-9]{1,18})/$", task_views.edit_view, name="edit_view"),
     re_path(r"^tasks/views/(?P<view_id>[0-9]{1,18})/delete/$", task_views.delete_view, name="delete_view"),

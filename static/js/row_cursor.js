@@ -5,10 +5,13 @@ import { onKeys } from "./keys.js";
 import { t } from "./strings.js";
 
 /**
- * @param {() => HTMLElement | null} container whose children are the rows; asked again each time, lists are replaced
+ * @param {() => HTMLElement | null | HTMLElement[]} container of the rows, or the rows; asked again each time, lists are replaced
  */
 export function rowCursor(container) {
-  const rows = () => /** @type {HTMLElement[]} */ ([...(container()?.children ?? [])]);
+  const rows = () => {
+    const found = container();
+    return Array.isArray(found) ? found : /** @type {HTMLElement[]} */ ([...(found?.children ?? [])]);
+  };
   const current = () => rows().find((row) => row.classList.contains("is-current")) ?? null;
 
   /** @param {number} step */

@@ -14,7 +14,7 @@ from django.test import Client
 from dispatcher import roles, saved_views
 from dispatcher.dashboard import task_list, task_views
 from dispatcher.models import Change, SavedView
-from dispatcher.queries import TaskLook, task_sort
+from dispatcher.queries import TaskLook, task_search, task_sort
 from dispatcher.states import TaskState
 from tests.factories import make_error, make_task, make_user, make_view
 
@@ -286,3 +286,31 @@ def test_the_next_page_of_a_sorted_list_goes_on_in_it(vera: Client, monkeypatch:
     text = text_of(vera.get(following))
     assert rows(text) == [made[0]]
     assert "First page" in text
+
+
+# --- Rows for scripts --------------------------------------------------------------------------------
+
+
+def test_scripts_get_the_rows_that_the_page_has_and_what_follows(vera: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_list, "PAGE_SIZE", 2)
+    made = [make_task(tags=["x"]).pk for _ in range(3)]
+    text = page(vera, q="tag:x")
+    address = re.search(r'data-rows="([^"]+)"', text)[1]  # type: ignore[index]
+    first = vera.get(address).json()
+    assert [int(row["id"]) for row in first["rows"]] == rows(text) == made[:0:-1]
+    assert first["scope"] == "All tasks were searched; 3 match."
+    assert f'<span id="scope">{first["scope"]}' in " ".join(text.split())
+    assert f'data-next="{first["next"]}"' in text
+    rest = vera.get(address, {"q": "tag:x", "after": first["next"]}).json()
+    assert ([int(row["id"]) for row in rest["rows"]], rest["next"]) == (made[:1], None)
+    assert vera.get("/tasks/rows/?q=stat:x").status_code == 400
+    assert vera.get("/tasks/rows/").json()["scope"] == ""
+
+
+def test_a_page_that_a_search_ended_on_does_not_grow_by_itself(vera: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_search, "WINDOW", 2)
+    for tag in ("x", "", "", ""):
+        make_task(state=TaskState.EXPIRED if tag else TaskState.FAILED, submitted_by=tag)
+    text = page(vera, q="submitter:x")
+    assert 'data-next=""' in text
+    assert 'id="older"' in text

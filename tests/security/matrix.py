@@ -151,6 +151,7 @@ _PAGES = [
             "types/",
         )
     ),
+    Row("tasks/rows/", "GET", SIGNED_IN, "/tasks/rows/"),
     Row("tasks/views/", "GET", SIGNED_IN, "/tasks/views/", status=(302,)),
     Row("tasks/views/", "POST", SIGNED_IN, "/tasks/views/", {"name": "new"}, (302,)),
     Row("tasks/views/(?P<view_id>[0-9]{1,18})/", "GET", SIGNED_IN, "/tasks/views/{view}/", status=(302,)),

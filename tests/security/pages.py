@@ -43,10 +43,10 @@ def pages(world: Mapping[str, str]) -> dict[str, list[str]]:
         "": ["/"],
         "tasks/": [
             "/tasks/", f"/tasks/?{urlencode(dict.fromkeys(('type', 'queue', 'node', 'tag'), LONG))}",
-            *_asked("/tasks/", (LONG, "state", "after", "q", "sort", "cols", "view"), LONG),
-            f"/tasks/?view={world['view']}",
+            *_asked("/tasks/", (LONG, "state", "after", "q", "sort", "cols"), LONG), f"/tasks/?view={world['view']}",
         ],
         "tasks/tasks.csv": ["/tasks/tasks.csv", *_asked("/tasks/tasks.csv", ("q",), LONG)],
+        "tasks/rows/": ["/tasks/rows/", *_asked("/tasks/rows/", ("q", "sort", "after"), LONG)],
         "tasks/views/": ["/tasks/views/"],
         "^tasks/views/(?P<view_id>[0-9]{1,18})/$": [f"/tasks/views/{world['view']}/"],
         "^tasks/views/(?P<view_id>[0-9]{1,18})/delete/$": [f"/tasks/views/{world['view']}/delete/"],
@@ -133,8 +133,8 @@ def for_browsers(world: Mapping[str, str]) -> list[str]:
     """Those that somebody who is signed in finds something on: no redirects, and no refusals but the first."""
     downloads = (".csv", ".txt", "suggestions/", "export/")
     left_out = (
-        *downloads, "revoke/", "tasks/views/", "<view_id>[0-9]{1,18})/", "login/", "logout/", "language/", "jsi18n/",
-        "autocomplete/", "jump/", "_id>/",
+        *downloads, "rows/", "revoke/", "tasks/views/", "<view_id>[0-9]{1,18})/", "login/", "logout/", "language/",
+        "jsi18n/", "autocomplete/", "jump/", "_id>/",
     )  # fmt: skip
     edited = ("auth/", "queue/")
     found: list[str] = []

@@ -13,6 +13,7 @@ import { rowCursor } from "../row_cursor.js";
 import { format } from "../row_format.js";
 import { cancelTask, retryTask } from "../steering.js";
 import { t } from "../strings.js";
+import { TaskRows } from "../task_rows.js";
 import { toast } from "../toast.js";
 
 /** @import { Counts, TasksDocument } from "../types.d.ts" */
@@ -21,6 +22,11 @@ const ENDED = new Set(["succeeded", "failed", "cancelled", "expired"]);
 const ACTIVE = new Set(["dispatched", "running"]);
 const RELOAD_MS = 1_500;
 const AT_TOP_PX = 160;
+/** Tasks in one request. */
+const MAX_STEERED = 1_000;
+const FOLLOW_MS = 300;
+/** Rows that one subscription follows at most. */
+const MAX_FOLLOWED = 500;
 
 /** @type {Record<string, string>} */
 const filters = JSON.parse(byId("filter-params").textContent || "{}");
@@ -31,11 +37,11 @@ const selected = new Set();
 let reloadedAt = 0;
 let isReloading = false;
 
-const body = () => document.getElementById("task-rows");
-const rows = () => /** @type {HTMLElement[]} */ ([...(body()?.children ?? [])]);
-const ids = () => rows().map((row) => row.dataset.key ?? "");
+const list = new TaskRows(() => follow());
+const rows = () => list.all;
+const keyOf = (/** @type {HTMLElement} */ row) => row.dataset.key ?? "";
 const stateOf = (/** @type {string} */ id) => rows().find((row) => row.dataset.key === id)?.dataset.state ?? "";
-const current = rowCursor(body);
+const current = rowCursor(rows);
 
 // --- Selection ------------------------------------------------------------------------------------
 
@@ -90,7 +96,7 @@ byId("task-list").addEventListener("change", ({ target }) => {
   if (!(target instanceof HTMLInputElement)) return;
   if (matching) matching.isChosen = false;
   if (target.id === "select-all") {
-    for (const id of ids()) target.checked ? selected.add(id) : selected.delete(id);
+    for (const id of rows().map(keyOf)) target.checked ? selected.add(id) : selected.delete(id);
   } else {
     target.checked ? selected.add(target.value) : selected.delete(target.value);
   }
@@ -99,15 +105,28 @@ byId("task-list").addEventListener("change", ({ target }) => {
 
 // --- Bulk actions: on exactly the tasks that the button's number counts ----------------------------
 
+/**
+ * @param {string} path
+ * @param {string[]} ids more than one request takes
+ */
+async function inBatches(path, ids) {
+  const answers = [];
+  for (let from = 0; from < ids.length; from += MAX_STEERED) {
+    answers.push(await post(path, { ids: ids.slice(from, from + MAX_STEERED) }));
+  }
+  return answers;
+}
+
 function retrySelected() {
   if (matching?.isChosen) return askBulk("retry", matching.query);
   const chosen = endedOf();
   if (!chosen.length) return;
   const n = chosen.length;
   const act = async () => {
-    const { created, not_finished: left } = await post("tasks/retry", { ids: chosen });
-    const skipped = left.length ? ` ${t("tasks.skipped", { n: left.length })}` : "";
-    toast(t("tasks.retry_done", { n: Object.keys(created).length }) + skipped);
+    const done = await inBatches("tasks/retry", chosen);
+    const left = done.flatMap(({ not_finished }) => not_finished).length;
+    const made = done.flatMap(({ created }) => Object.keys(created)).length;
+    toast(t("tasks.retry_done", { n: made }) + (left ? ` ${t("tasks.skipped", { n: left })}` : ""));
     clearSelection();
   };
   ask({ title: t("tasks.retry_title", { n }), text: t("tasks.retry_text"), ok: t("tasks.retry_n", { n }), act });
@@ -119,9 +138,9 @@ function cancelSelected() {
   if (!chosen.length) return;
   const n = chosen.length;
   const act = async () => {
-    const done = await post("tasks/cancel", { ids: chosen });
-    const skipped = done.too_late.length ? ` ${t("tasks.skipped", { n: done.too_late.length })}` : "";
-    toast(t("tasks.cancel_done", { done: done.cancelled.length, asked: done.requested.length }) + skipped);
+    const answers = await inBatches("tasks/cancel", chosen);
+    const [done, asked, left] = ["cancelled", "requested", "too_late"].map((name) => answers.flatMap((one) => one[name]).length);
+    toast(t("tasks.cancel_done", { done, asked }) + (left ? ` ${t("tasks.skipped", { n: left })}` : ""));
     clearSelection();
   };
   const title = t("tasks.cancel_title", { n });
@@ -155,34 +174,40 @@ if ("operator" in document.body.dataset) {
 
 /** Whether new rows may come in by themselves without moving anything that somebody reads or points at. */
 function mayMove() {
-  const list = byId("task-list");
-  return scrollY < AT_TOP_PX && !selected.size && !current() && !list.matches(":hover, :focus-within");
+  const isInUse = byId("task-list").matches(":hover, :focus-within");
+  return scrollY < AT_TOP_PX && list.isOne && !selected.size && !current() && !isInUse;
 }
 
 async function reload() {
   if (isReloading) return;
   isReloading = true;
   try {
-    if (!(await renew("task-list"))) return;
+    if (!(await list.refill())) {
+      // It was empty: the whole of it is another one.
+      if (!(await renew("task-list"))) return;
+      list.adopt();
+    }
     showSelection();
     subscribe();
+  } catch {
+    // The server is away, which the pill says; the list stays as it is, and the button stays there.
   } finally {
     isReloading = false;
     reloadedAt = performance.now();
   }
 }
 
-/** @param {TasksDocument} list */
-function showNew(list) {
+/** @param {TasksDocument} document */
+function showNew(document) {
   const pill = byId("new-pill");
   const isFirstPage = !byId("pager").dataset.after;
-  if (!list.new || !isFirstPage) {
+  if (!document.new || !isFirstPage) {
     pill.hidden = true;
   } else if (mayMove() && performance.now() - reloadedAt > RELOAD_MS) {
     reload();
   } else {
     const words = pill.querySelector("span");
-    if (words) words.textContent = t(list.new_is_capped ? "tasks.new_capped" : "tasks.new", { n: list.new });
+    if (words) words.textContent = t(document.new_is_capped ? "tasks.new_capped" : "tasks.new", { n: document.new });
     pill.hidden = false;
   }
 }
@@ -198,32 +223,56 @@ function showCounts(counts) {
 
 /** @type {TasksDocument | null} */
 let shown = null;
+/** The rows as they were shown last: what has not changed is left alone. @type {WeakMap<Element, unknown>} */
+const bound = new WeakMap();
+/** Those that the server was asked to follow. @type {string[]} */
+let followed = [];
+let followTimer = 0;
 
-/** @param {TasksDocument} list */
-function show(list) {
-  shown = list;
-  const byKey = new Map(rows().map((row) => [row.dataset.key, row]));
-  for (const task of list.rows) {
+/** @param {TasksDocument} document */
+function show(document) {
+  shown = document;
+  const byKey = new Map(list.present.map((row) => [row.dataset.key, row]));
+  const gone = new Set(followed);
+  for (const task of document.rows) {
     const row = byKey.get(task.id);
-    if (row) bind(row, task);
-    byKey.delete(task.id);
+    gone.delete(task.id);
+    if (!row || bound.get(row) === task) continue;
+    bound.set(row, task);
+    bind(row, task);
   }
   // What was deleted for its age stays readable and can no longer be opened.
-  for (const row of byKey.values()) row.setAttribute("aria-disabled", "true");
-  showCounts(list.counts);
-  showNew(list);
+  for (const id of gone) byKey.get(id)?.setAttribute("aria-disabled", "true");
+  showCounts(document.counts);
+  showNew(document);
   if (selected.size) showSelection();
 }
 
 function subscribe() {
+  clearTimeout(followTimer);
   const { after, newest, limit } = byId("pager").dataset;
-  // Of a sorted list, what is new has no place by its id: it is counted, whichever page is shown.
-  const params = { filters, ids: ids(), after: newest ? null : after || null, newest: newest || null, limit: Number(limit) };
+  followed = list.present.map(keyOf).slice(0, MAX_FOLLOWED);
+  const isWhole = followed.length === rows().length;
+  // Of a sorted list, and of a part of one, what is new has no place by its id: what came since is.
+  const since = newest || (isWhole || after ? null : keyOf(rows()[0]));
+  const params = { filters, ids: followed, after: newest ? null : after || null, newest: since, limit: Number(limit) };
   if (isUnderstood) live.subscribe("tasks", show, { params });
 }
 
+/** Follow the rows that are in the document now, once the scrolling pauses. */
+function follow() {
+  clearTimeout(followTimer);
+  followTimer = window.setTimeout(subscribe, FOLLOW_MS);
+}
+
+async function freshen() {
+  current()?.classList.remove("is-current");
+  await reload();
+  scrollTo(0, 0);
+}
+
 byId("task-list").addEventListener("click", ({ target }) => {
-  if (target instanceof Element && target.closest("#new-pill button")) reload();
+  if (target instanceof Element && target.closest("#new-pill button")) void freshen();
 });
 // A list that could not be renewed for the pointer in it is renewed once the pointer has left.
 setInterval(() => shown?.new && !document.hidden && !live.isPaused && showNew(shown), 1000);
