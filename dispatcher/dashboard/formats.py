@@ -23,6 +23,7 @@ from dispatcher.dashboard.zones import offset_label
 
 DASH = "\N{EN DASH}"
 MINUTE, HOUR, DAY = 60, 3600, 86400
+_UNITS_OF_TIME = (("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", 1))
 SECOND_MS = 1000
 #: What encodeURIComponent leaves as it is, beside what quote() does.
 UNRESERVED = "!~*'()"
@@ -58,16 +59,23 @@ def seconds_since(value: Any, now: datetime) -> float | None:
     return None if at is None else (now - at).total_seconds()
 
 
+def _in_unit(number: float | str, unit: str) -> str:
+    """A number of one unit of time, as narrow as CLDR has it: 5m, 5分钟. The browser's half asks its Intl."""
+    told = {
+        "ms": _("%(n)sms"),
+        "second": _("%(n)ss"),
+        "minute": _("%(n)sm"),
+        "hour": _("%(n)sh"),
+        "day": _("%(n)sd"),
+    }[unit]
+    return told % {"n": f"{number:,}" if isinstance(number, int) else number}
+
+
 def span(seconds: float) -> str:
     """A rough length of time in one unit: 12s, 3m, 2h, 5d."""
     whole = int(seconds)
-    if whole < MINUTE:
-        return _("%ds") % whole
-    if whole < HOUR:
-        return _("%dm") % (whole // MINUTE)
-    if whole < DAY:
-        return _("%dh") % (whole // HOUR)
-    return _("%dd") % (whole // DAY)
+    unit, size = next((one for one in _UNITS_OF_TIME if whole >= one[1]), _UNITS_OF_TIME[-1])
+    return _in_unit(whole // size, unit)
 
 
 def ago(value: Any, now: datetime) -> str:
@@ -95,24 +103,22 @@ def elapsed(value: Any, now: datetime) -> str:
 
 
 def duration(value: Any, now: datetime) -> str:
-    """Milliseconds as a length of time."""
+    """Milliseconds as a length of time: 12ms, 4.2s, and from a minute on in two units: 3m 12s."""
     del now
     if value is None or value == "":
         return DASH
     ms = float(value)
     if ms < 1:
-        return _("<1 ms")
+        return "<" + _in_unit(1, "ms")
     if round(ms) < SECOND_MS:
-        return _("%d ms") % round(ms)
+        return _in_unit(round(ms), "ms")
     if ms < ALMOST_MINUTE_MS:
-        text = f"{ms / 1000:.1f}"
-        return _("%s s") % text.removesuffix(".0")
+        return _in_unit(f"{ms / 1000:.1f}".removesuffix(".0"), "second")
     seconds = round(ms / 1000)
-    if seconds < HOUR:
-        return _("%(m)dm %(s)02ds") % {"m": seconds // MINUTE, "s": seconds % MINUTE}
-    if seconds < DAY:
-        return _("%(h)dh %(m)02dm") % {"h": seconds // HOUR, "m": seconds % HOUR // MINUTE}
-    return _("%(d)dd %(h)dh") % {"d": seconds // DAY, "h": seconds % DAY // HOUR}
+    place = next(at for at, (_unit, size) in enumerate(_UNITS_OF_TIME) if seconds >= size)
+    (unit, size), (smaller, part) = _UNITS_OF_TIME[place : place + 2]
+    first, rest = _in_unit(seconds // size, unit), seconds % size // part
+    return _("%(long)s %(short)s") % {"long": first, "short": _in_unit(rest, smaller)} if rest else first
 
 
 def duration_seconds(value: Any, now: datetime) -> str:

@@ -40,6 +40,21 @@ def heartbeat(row: Any, now: datetime) -> str:
     return told or (_("on time") if _get(row, "state") == "online" else DASH)
 
 
+def heartbeat_words(row: Any, now: datetime) -> str:
+    """The same as a sentence."""
+    told = ago(_get(row, "last_seen_at"), now)
+    return _("Last heard from %(ago)s") % {"ago": told} if told else _("Not heard from yet")
+
+
+def slots_words(row: Any, now: datetime) -> str:
+    """How many slots are busy, and what waits on the node besides."""
+    del now
+    facts = {name: _get(row, name) or 0 for name in ("busy", "slots", "waiting_on_node")}
+    if facts["waiting_on_node"]:
+        return _("%(busy)d of %(slots)d slots busy, %(waiting_on_node)d more wait on the node") % facts
+    return _("%(busy)d of %(slots)d slots busy") % facts
+
+
 def _filled(row: Any) -> float:
     slots = max(int(_get(row, "slots") or 1), 1)
     return round(CELL * min(int(_get(row, "busy") or 0), slots) / slots, 1)
@@ -151,7 +166,8 @@ def event_icon(value: Any, now: datetime) -> str:
 NODE_FORMATS: dict[str, Callable[[Any, datetime], str]] = {
     function.__name__: function
     for function in (
-        drain_note, heartbeat, cell_height, cell_top, cell_label, cell_mark, is_calm, is_disabled, event_word,
+        drain_note, heartbeat, heartbeat_words, slots_words,
+        cell_height, cell_top, cell_label, cell_mark, is_calm, is_disabled, event_word,
         event_icon, event_reason, *(_unless(status) for status in EXPLAINED),
     )
 }  # fmt: skip

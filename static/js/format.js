@@ -18,9 +18,6 @@ const SPARK_HEIGHT = 24;
 /** @param {any} value */
 export const isNone = (value) => value === null || value === undefined || value === "";
 
-/** @param {number} n */
-const two = (n) => String(n).padStart(2, "0");
-
 /** @param {number} n A number with one decimal, none if it is zero. */
 const decimal = (n) => n.toFixed(1).replace(/\.0$/, "");
 
@@ -34,17 +31,28 @@ function secondsSince(value, now) {
   return Number.isFinite(at) ? (now - at) / 1000 : null;
 }
 
-/**
- * A rough length of time in one unit.
- * @param {number} seconds
- */
-export function span(seconds) {
-  const whole = Math.floor(seconds);
-  if (whole < MINUTE) return t("time.s", { n: whole });
-  if (whole < HOUR) return t("time.m", { n: Math.floor(whole / MINUTE) });
-  if (whole < DAY) return t("time.h", { n: Math.floor(whole / HOUR) });
-  return t("time.d", { n: Math.floor(whole / DAY) });
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const UNITS_OF_TIME = [["day", DAY], ["hour", HOUR], ["minute", MINUTE], ["second", 1]];
+/** @type {Map<string, Intl.NumberFormat>} */
+const lengths = new Map();
+const together = new Intl.ListFormat(language, { type: "unit", style: "narrow" });
+const relative = new Intl.RelativeTimeFormat(language, { style: "narrow" });
+
+/** "5m", "5分钟" @param {number} n @param {string} unit */
+function inUnit(n, unit) {
+  const known = lengths.get(unit) ?? new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 1 });
+  lengths.set(unit, known);
+  return known.format(n);
 }
+
+/** A length of time in its largest unit, rounded down. @param {number} seconds @returns {[number, Intl.RelativeTimeFormatUnit]} */
+function rough(seconds) {
+  const [unit, size] = UNITS_OF_TIME.find(([, least]) => seconds >= least) ?? ["second", 1];
+  return [Math.floor(seconds / size), unit];
+}
+
+/** @param {number} seconds */
+export const span = (seconds) => inUnit(...rough(seconds));
 
 /** @type {Format} */
 const plain = (value) => {
@@ -52,32 +60,35 @@ const plain = (value) => {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 };
 
+/** @param {[number, Intl.RelativeTimeFormatUnit]} length @param {number} sign */
+const fromNow = ([n, unit], sign) => relative.format(sign * n, unit);
+
 /** @type {Format} */
 const ago = (value, now) => {
   const seconds = secondsSince(value, now);
   if (seconds === null) return "";
-  return seconds < 1 ? t("time.just_now") : t("time.ago", { span: span(seconds) });
+  return seconds < 1 ? t("time.just_now") : fromNow(rough(seconds), -1);
 };
 
 /** @type {Format} */
 export const due = (value, now) => {
   const seconds = secondsSince(value, now);
   if (seconds === null) return "";
-  return seconds > -1 ? t("time.now") : t("time.in", { span: span(-seconds) });
+  return seconds > -1 ? t("time.now") : fromNow(rough(-seconds), 1);
 };
 
 /** @type {Format} */
 export const duration = (value) => {
   if (isNone(value)) return DASH;
   const ms = Number(value);
-  if (ms < 1) return t("time.below_ms");
-  if (Math.round(ms) < 1000) return t("time.ms", { n: Math.round(ms) });
-  if (ms < 59950) return t("time.seconds", { n: decimal(ms / 1000) });
+  if (ms < 1) return `<${inUnit(1, "millisecond")}`;
+  if (Math.round(ms) < 1000) return inUnit(Math.round(ms), "millisecond");
+  if (ms < 59950) return inUnit(Number(decimal(ms / 1000)), "second");
   const seconds = Math.round(ms / 1000);
-  if (seconds < HOUR) return t("time.minutes", { m: Math.floor(seconds / MINUTE), s: two(seconds % MINUTE) });
-  const minutes = Math.floor((seconds % HOUR) / MINUTE);
-  if (seconds < DAY) return t("time.hours", { h: Math.floor(seconds / HOUR), m: two(minutes) });
-  return t("time.days", { d: Math.floor(seconds / DAY), h: Math.floor((seconds % DAY) / HOUR) });
+  const place = UNITS_OF_TIME.findIndex(([, size]) => seconds >= size);
+  const [[unit, size], [smaller, part]] = UNITS_OF_TIME.slice(place);
+  const rest = Math.floor((seconds % size) / part);
+  return together.format([inUnit(Math.floor(seconds / size), unit), ...(rest ? [inUnit(rest, smaller)] : [])]);
 };
 
 /** @type {Format} */
@@ -201,7 +212,7 @@ function sparkPoints(values) {
 const breakerTitle = (value) => (value === "open" || value === "half_open" ? t(`breaker.${value}`) : "");
 
 /** Formats whose text changes as time goes by. */
-export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "waited", "ran_for", "attempt_ran", "attempt_sent", "drain_note", "heartbeat"]);
+export const TICKING = new Set(["ago", "ago_or_dash", "due", "elapsed", "elapsed_or_dash", "waited", "ran_for", "attempt_ran", "attempt_sent", "drain_note", "heartbeat", "heartbeat_words"]);
 
 /** @type {Record<string, Format>} */
 export const VALUE_FORMATS = {

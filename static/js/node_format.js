@@ -22,6 +22,16 @@ const drainNote = (row, now) => {
 const heartbeat = (row, now) =>
   VALUE_FORMATS.ago(row?.last_seen_at, now) || (row?.state === "online" ? t("node.on_time") : DASH);
 
+/** @type {Format} */
+const heartbeatWords = (row, now) => {
+  const ago = VALUE_FORMATS.ago(row?.last_seen_at, now);
+  return t(ago ? "node.heard" : "node.unheard", { ago });
+};
+
+/** @type {Format} */
+const slotsWords = (row) =>
+  t(row?.waiting_on_node ? "node.slots_more" : "node.slots", { busy: row?.busy ?? 0, slots: row?.slots ?? 0, more: row?.waiting_on_node ?? 0 });
+
 /** @param {any} row */
 function filled(row) {
   const slots = Math.max(row?.slots ?? 1, 1);
@@ -49,6 +59,8 @@ const EVENT_ICONS = {
 export const NODE_FORMATS = {
   drain_note: drainNote,
   heartbeat,
+  heartbeat_words: heartbeatWords,
+  slots_words: slotsWords,
   cell_height: (row) => String(filled(row)),
   cell_top: (row) => String(Math.round((CELL - filled(row)) * 10) / 10),
   cell_label: (row, now) =>

@@ -43,7 +43,7 @@ TEXTS = """() => {
 }"""
 #: What is called the same in Chinese: names, keys, formats, values that people type.
 SAME = re.compile(
-    r"""(?<![A-Za-z])(null|range|stat|faild|seconds|taskdist(-python)?|Python|Node\.js|curl|Django|SQLite|PostgreSQL|JSONL?|CSV|REST|API|ID|URL|UTC|CPU|Schema|SHA|PNG|
+    r"""(?<![A-Za-z])(null|range|ms|stat|faild|seconds|taskdist(-python)?|Python|Node\.js|curl|Django|SQLite|PostgreSQL|JSONL?|CSV|REST|API|ID|URL|UTC|CPU|Schema|SHA|PNG|
     Shift|Esc|Escape|Enter|Tab|Ctrl|pid|p50|p95|p99|(POST\ )?/api/v1/tasks|docs/\w+\.md|English|EN|
     state:\w*|state|failed|status:?(problem)?|label:(gpu=yes)?|queue:(gpu)?|type:|version:|created:<1h|gpu=yes|zone=eu|nightly|import|Asia/Shanghai|
     fastest|affinity|binpack|least_loaded|power_of_two|round_robin|spread|tasks:(read|write)|nodes:read|operate|admin)(?![A-Za-z])""",
@@ -109,6 +109,18 @@ def test_chinese_and_back(visit: Visit) -> None:
     page.get_by_role("button", name="Switch to English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_role("link", name="Overview")).to_be_visible()
+
+
+def test_the_language_is_within_reach_on_a_phone(visit: Visit) -> None:
+    page = visit.open("/queues/")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#user-menu summary").click()
+    page.get_by_role("button", name="切换到简体中文").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("队列")
+    assert page.url.endswith("/queues/")
+    page.locator("#user-menu summary").click()
+    page.get_by_role("button", name="Switch to English").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Queues")
 
 
 def test_a_zone_changes_times_alike_on_both_sides(visit: Visit, api: Api) -> None:

@@ -3,20 +3,8 @@
 
 /** @type {Record<string, string>} */
 export default {
-  "time.s": "{n}s",
-  "time.m": "{n}m",
-  "time.h": "{n}h",
-  "time.d": "{n}d",
-  "time.ago": "{span} ago",
   "time.just_now": "just now",
   "time.now": "now",
-  "time.in": "in {span}",
-  "time.below_ms": "<1 ms",
-  "time.ms": "{n} ms",
-  "time.seconds": "{n} s",
-  "time.minutes": "{m}m {s}s",
-  "time.hours": "{h}h {m}m",
-  "time.days": "{d}d {h}h",
 
   "number.large": "{amount}M",
   "number.small": "{amount}k",
@@ -183,6 +171,10 @@ export default {
   "node.left_until": "{n} left, {span}",
   "node.left_late": "{n} left, time is up",
   "node.on_time": "on time",
+  "node.heard": "Last heard from {ago}",
+  "node.unheard": "Not heard from yet",
+  "node.slots": "{busy} of {slots} slots busy",
+  "node.slots_more": "{busy} of {slots} slots busy, {more} more wait on the node",
   "node.cell": "{name}, {status}, {busy} of {slots} slots busy",
   "event.node.registered": "Came up",
   "event.node.online": "Was heard from again",

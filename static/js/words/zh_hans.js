@@ -3,20 +3,8 @@
 
 /** @type {Record<string, string>} */
 export default {
-  "time.s": "{n}秒",
-  "time.m": "{n}分钟",
-  "time.h": "{n}小时",
-  "time.d": "{n}天",
-  "time.ago": "{span}前",
   "time.just_now": "刚刚",
   "time.now": "现在",
-  "time.in": "{span}后",
-  "time.below_ms": "<1毫秒",
-  "time.ms": "{n}毫秒",
-  "time.seconds": "{n}秒",
-  "time.minutes": "{m}分{s}秒",
-  "time.hours": "{h}小时{m}分",
-  "time.days": "{d}天{h}小时",
 
   "number.large": "{amount}亿",
   "number.small": "{amount}万",
@@ -178,6 +166,10 @@ export default {
   "node.left_until": "剩余 {n} 个，{span}",
   "node.left_late": "剩余 {n} 个，时间已到",
   "node.on_time": "准时",
+  "node.heard": "{ago}收到心跳",
+  "node.unheard": "尚未收到心跳",
+  "node.slots": "{slots} 个槽位中 {busy} 个忙碌",
+  "node.slots_more": "{slots} 个槽位中 {busy} 个忙碌，另有 {more} 个任务在节点上等待",
   "node.cell": "{name}，{status}，{slots} 个槽位中 {busy} 个占用",
   "event.node.registered": "已启动",
   "event.node.online": "恢复心跳",
