@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.e2e.hostile_site import HostileSite, hostile_site
 from tests.e2e.watched import Watched, said_on, sticks_out
@@ -17,7 +17,9 @@ from tests.security import hostile, pages
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("processes")]
 
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+#: The narrowest for which pages have to fit, and so the one at which all of them are looked at.
+SMALL_PHONE: ViewportSize = {"width": 320, "height": 640}
 NUM_TABS = 4
 BUSY = 503
 #: What the browser says of a page that is answered with an error, as some are here.
@@ -45,6 +47,8 @@ def opened(visitor: Watched, addresses: list[str]) -> Iterator[tuple[str, Page]]
     tabs = [visitor.page, *(visitor.new_page() for _ in range(NUM_TABS - 1))]
     for tab in tabs[::2]:
         tab.emulate_media(color_scheme="dark")
+    for tab in tabs:
+        tab.set_viewport_size(SMALL_PHONE)
     for start in range(0, len(addresses), NUM_TABS):
         some = list(zip(addresses[start : start + NUM_TABS], tabs, strict=False))
         for address, tab in some:

@@ -79,7 +79,7 @@ def type_in_palette(page: Page) -> None:
     """The palette with what it found."""
     page.keyboard.press("Control+k")
     page.locator("#palette-field").fill("no")
-    page.locator("#palette-list [role=option]", has_text="nova-gpu").wait_for()
+    page.locator("#palette-list [role=option]", has_text="nova-gpu").first.wait_for()
 
 
 def suggest(page: Page) -> None:
@@ -123,7 +123,7 @@ SHOTS = [
     Shot("task-running", lambda scene: f"/tasks/{scene.running}/?tab=logs"),
     Shot("task-failed", lambda scene: f"/tasks/{scene.failed}/"),
     Shot("task-succeeded", lambda scene: f"/tasks/{scene.succeeded}/?tab=result"),
-    Shot("task-value", lambda scene: f"/tasks/{scene.succeeded}/result/?at=lines"),
+    Shot("task-value", lambda scene: f"/tasks/{scene.succeeded}/result/?at=4"),
     Shot("task-waiting", lambda scene: f"/tasks/{scene.waiting}/"),
     Shot("types", at("/types/")),
     Shot("type", at("/types/media.thumbnail/")),
