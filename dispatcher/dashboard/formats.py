@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from dispatcher.dashboard.sparks import spark_area, spark_line
 from dispatcher.dashboard.terminal import log_text
 from dispatcher.dashboard.zones import offset_label
 
@@ -34,8 +35,6 @@ SMALLEST_SHARE = 0.1
 #: What large numbers are counted in: (from here on, size of one).
 UNITS = ((1_000_000, 1_000_000), (10_000, 1000))
 CHINESE_UNITS = ((100_000_000, 100_000_000), (10_000, 10_000))
-
-SPARK_WIDTH, SPARK_HEIGHT = 120, 24
 
 
 def plain(value: Any, now: datetime) -> str:
@@ -173,6 +172,15 @@ def rate(value: Any, now: datetime) -> str:
     if value is None or value == "":
         return DASH
     return f"{value:.1f}".removesuffix(".0") if value < ALMOST_TEN else count(value, now)
+
+
+def per_second(value: Any, now: datetime) -> str:
+    """A number a minute as one a second, with two decimals below one."""
+    if value is None or value == "":
+        return DASH
+    if value >= MINUTE:
+        return rate(value / MINUTE, now)
+    return f"{value / MINUTE:.2f}".rstrip("0").removesuffix(".")
 
 
 def percent(value: Any, now: datetime) -> str:
@@ -321,29 +329,6 @@ def labels(value: Any, now: datetime) -> str:
     return ", ".join(map(str, value)) if value else ""
 
 
-def _spark(values: Any) -> list[str]:
-    numbers = [float(value or 0) for value in values] if isinstance(values, list) else []
-    if len(numbers) < 2:  # noqa: PLR2004 - a line needs two points
-        return []
-    top = max(*numbers, 1.0)
-    step = SPARK_WIDTH / (len(numbers) - 1)
-    height = SPARK_HEIGHT - 2
-    return [f"{index * step:.1f},{1 + height - height * number / top:.1f}" for index, number in enumerate(numbers)]
-
-
-def spark_line(value: Any, now: datetime) -> str:
-    """Numbers as the points of a line of 120 by 24 px."""
-    del now
-    return " ".join(_spark(value))
-
-
-def spark_area(value: Any, now: datetime) -> str:
-    """Numbers as the points of the area below that line."""
-    del now
-    points = _spark(value)
-    return " ".join([f"0,{SPARK_HEIGHT}", *points, f"{SPARK_WIDTH},{SPARK_HEIGHT}"]) if points else ""
-
-
 def tone_bad(value: Any, now: datetime) -> str:
     """The tone of a figure that should be zero."""
     del now
@@ -395,8 +380,8 @@ VALUE_FORMATS: dict[str, Callable[[Any, datetime], str]] = {
     function.__name__: function
     for function in (
         plain, or_dash, ago, ago_or_dash, due, elapsed, elapsed_or_dash, duration, duration_seconds, moment, log_time,
-        log_text, iso, count, compact, rate, percent, fraction, word, icon, task_url, node_url, queue_tasks_url,
-        queue_url, type_url, type_tasks_url, submit_url, share,
+        log_text, iso, count, compact, rate, per_second, percent, fraction, word, icon, task_url, node_url,
+        queue_tasks_url, queue_url, type_url, type_tasks_url, submit_url, share,
         task_number, labels, labels_or_dash, select_label, breaker_title, spark_line, spark_area, tone_bad,
         at_least_one,
     )

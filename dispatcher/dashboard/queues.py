@@ -32,4 +32,24 @@ def queue(request: HttpRequest, name: str) -> HttpResponse:
         title, text = _("There is no queue of this name"), _("A queue is made by its first task.")
         return missing(request, "queues", title, text, (reverse("dashboard:queues"), _("All queues")))
     charts = charts_context(request, now, lambda span: queries.time_series(span, now, queries.Subject(queue=name)))
-    return page_of(request, "queue", "queues", document=document, policies=sorted(POLICIES), **charts)
+    return page_of(
+        request,
+        "queue",
+        "queues",
+        document=document,
+        policies=sorted(POLICIES),
+        page_words=purge_texts(),
+        **charts,
+    )
+
+
+def purge_texts() -> dict[str, str]:
+    """The words of the dialog that asks before a queue is emptied."""
+    return {
+        "purge.title": _("Empty queue {name}?"),
+        "purge.text": _(
+            "All tasks that wait in it or are scheduled for it are cancelled, {n} of them now. What runs already goes"
+            " on. A bulk action does it, which can be paused and stopped."
+        ),
+        "purge.ok": _("Cancel {n} tasks"),
+    }

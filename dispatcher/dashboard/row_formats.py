@@ -269,7 +269,9 @@ def queue_eta(row: Any, now: datetime) -> str:
     if not depth or _get(row, "paused"):
         return DASH
     per_minute = (_get(row, "out_per_minute") or 0) - (_get(row, "in_per_minute") or 0)
-    return duration(depth / per_minute * 60_000, now) if per_minute > 0 else _("grows")
+    if per_minute > 0:
+        return duration(depth / per_minute * 60_000, now)
+    return _("∞ ↑ grows") if per_minute else "∞"
 
 
 def type_nodes_tone(row: Any, now: datetime) -> str:

@@ -101,3 +101,8 @@ async function send(method, path, body, headers = {}) {
   if (!answer.ok) throw await failure(answer);
   return answer.status === 204 ? null : answer.json();
 }
+
+/** What makes a request the same one when it is sent again. */
+export const newKey = () =>
+  // Not randomUUID(): that is missing where the page is not served over https.
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

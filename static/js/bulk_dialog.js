@@ -1,7 +1,7 @@
 // @ts-check
 // The dialog before an action on all tasks that match: the exact scope, how fast, and a button that carries the number.
 
-import { post } from "./api.js";
+import { newKey, post } from "./api.js";
 import { byId, make } from "./dom.js";
 import { format } from "./row_format.js";
 import { t } from "./strings.js";
@@ -45,7 +45,7 @@ export function askBulk(action, q) {
   const form = /** @type {HTMLFormElement} */ (dialog.querySelector("form"));
   const ok = /** @type {HTMLButtonElement} */ (byId("bulk-ok"));
   // A second press, or a repeated request, begins nothing a second time.
-  const key = crypto.randomUUID();
+  const key = newKey();
   const again = () => action === "retry" && input("bulk-again").checked;
   const look = async () => {
     ok.disabled = true;

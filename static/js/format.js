@@ -143,6 +143,12 @@ const rate = (value, now) => {
   return value < 9.95 ? decimal(Number(value)) : count(value, now);
 };
 
+/** A number a minute as one a second. @type {Format} */
+const perSecond = (value, now) => {
+  if (isNone(value)) return DASH;
+  return value < 60 ? String(Number((value / 60).toFixed(2))) : rate(value / 60, now);
+};
+
 /** @type {Format} */
 const share = (value) => {
   if (isNone(value)) return DASH;
@@ -232,6 +238,7 @@ export const VALUE_FORMATS = {
   count,
   compact,
   rate,
+  per_second: perSecond,
   percent,
   share,
   type_url: (value) => (isNone(value) ? "" : `/types/${encodeURIComponent(value)}/`),

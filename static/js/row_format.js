@@ -98,7 +98,8 @@ const queueEta = (row, now) => {
   const depth = row?.depth ?? 0;
   if (!depth || row.paused) return DASH;
   const perMinute = (row.out_per_minute ?? 0) - (row.in_per_minute ?? 0);
-  return perMinute > 0 ? duration((depth / perMinute) * 60_000, now) : t("queue.eta_never");
+  if (perMinute > 0) return duration((depth / perMinute) * 60_000, now);
+  return perMinute ? t("queue.eta_never") : "∞";
 };
 
 /** @type {Format} */

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.dashboard.formats import ICONS
+from dispatcher.dashboard.queues import purge_texts
 from dispatcher.dashboard.waiting_formats import waiting_texts
 from dispatcher.states import AttemptOutcome, BreakerState, NodeState, TaskState
 from taskdist_site.static_files import packed
@@ -81,7 +82,7 @@ def test_every_text_that_scripts_show_is_in_the_catalogue() -> None:
     keys = {key for text in SCRIPTS.values() for key in re.findall(r'\b(?:t|key:)\(?\s*"([a-z]+\.\w+)"', text)}
     keys |= {f"state.{state}" for state in STATES}
     assert keys
-    assert keys - texts() - set(waiting_texts()) == set()
+    assert keys - texts() - set(waiting_texts() | purge_texts()) == set()
 
 
 def test_no_text_in_the_catalogue_is_unused() -> None:

@@ -1,11 +1,13 @@
 // @ts-check
-import { patch } from "../api.js";
+import { newKey, patch, post } from "../api.js";
 import { bind } from "../bind.js";
 import { flow, ofQueue } from "../chart_specs.js";
+import { ask } from "../dialog.js";
 import { byId } from "../dom.js";
 import { RowList } from "../list.js";
 import { live } from "../live.js";
 import { rangedCharts } from "../ranged_charts.js";
+import { format } from "../row_format.js";
 import { steerQueue } from "../steering.js";
 import { t } from "../strings.js";
 import { toast } from "../toast.js";
@@ -17,8 +19,12 @@ const name = root.dataset.name ?? "";
 const nodes = new RowList(byId("node-rows"), (row) => row.name);
 const drawHour = rangedCharts({ queue: name }, { depth: ofQueue(name, "depth"), oldest: ofQueue(name, "oldest"), flow: flow() });
 
+/** @type {QueueDetail | null} */
+let latest = null;
+
 /** @param {QueueDetail} queue */
 function show(queue) {
+  latest = queue;
   bind(root, queue);
   nodes.show(queue.nodes);
   byId("no-nodes").hidden = queue.nodes.length > 0;
@@ -41,4 +47,20 @@ form.addEventListener("submit", async (event) => {
 for (const button of root.querySelectorAll(".page-actions [data-act]")) {
   button.addEventListener("click", () => steerQueue(name, button.getAttribute("data-act") ?? ""));
 }
+document.getElementById("purge")?.addEventListener("click", () => {
+  const key = newKey();
+  const n = format("count", (latest?.queue.depth ?? 0) + (latest?.queue.scheduled ?? 0), 0);
+  ask({
+    title: t("purge.title", { name }),
+    text: t("purge.text", { n }),
+    ok: t("purge.ok", { n }),
+    typed: name,
+    isDangerous: true,
+    act: async () => {
+      const order = { action: "cancel", q: `queue:"${name}" state:queued,scheduled` };
+      const { job } = await post("bulk", order, { "Idempotency-Key": key });
+      location.assign(format("bulk_url", job.id, 0));
+    },
+  });
+});
 live.subscribe(`queue:${name}`, show);

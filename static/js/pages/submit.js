@@ -1,5 +1,5 @@
 // @ts-check
-import { ApiError, post } from "../api.js";
+import { ApiError, newKey, post } from "../api.js";
 import { copyButtons } from "../copying.js";
 import { byId, make } from "../dom.js";
 import { pretty } from "../json_text.js";
@@ -36,11 +36,6 @@ let mode = "mode-form";
 let key = newKey();
 let isBusy = false;
 let isJsonTouched = false;
-
-function newKey() {
-  // Not randomUUID(): that is missing where the page is not served over https.
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 /** @returns {Record<string, string>} */
 function fields() {

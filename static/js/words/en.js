@@ -81,6 +81,7 @@ export default {
   "palette.submit": "Submit {name}",
   "palette.drain": "Drain {name}…",
 
+  "ask.type": "Type {word} to confirm",
   "toast.close": "Close",
   "error.network": "The server cannot be reached. Nothing was changed; try again.",
   "error.failed": "That did not work (HTTP {status}).",
@@ -214,7 +215,7 @@ export default {
   "queue.pause_text": "Its tasks stay where they are and wait. What runs already goes on.",
   "queue.paused": "Queue {name} is paused.",
   "queue.resumed": "Queue {name} hands out tasks again.",
-  "queue.eta_never": "grows",
+  "queue.eta_never": "∞ ↑ grows",
 
   "submit.done": "Submitted task {id}.",
   "submit.done_many": "Submitted {n} tasks.",

@@ -81,6 +81,7 @@ export default {
   "palette.submit": "提交 {name}",
   "palette.drain": "排空 {name}…",
 
+  "ask.type": "输入 {word} 以确认",
   "toast.close": "关闭",
   "error.network": "无法连接服务器。未做任何更改，请重试。",
   "error.failed": "操作失败 (HTTP {status})。",
@@ -208,7 +209,7 @@ export default {
   "queue.pause_text": "队列中的任务留在原处等待，已在运行的继续运行。",
   "queue.paused": "队列 {name} 已暂停。",
   "queue.resumed": "队列 {name} 已恢复派发。",
-  "queue.eta_never": "持续增长",
+  "queue.eta_never": "∞ ↑ 持续增长",
 
   "submit.done": "已提交任务 {id}。",
   "submit.done_many": "已提交 {n} 个任务。",
