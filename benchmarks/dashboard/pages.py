@@ -37,6 +37,13 @@ SEARCHES = (
     "rend", "created:<1h", "args.user.id:42", "error:TimeoutError", "ran:>5s", "queue:gpu -type:render",
     "state:cancelled queue:mail created:>1d",
 )  # fmt: skip
+#: In other orders, and as scripts ask for them.
+SORTED = (
+    "/tasks/?sort=created", "/tasks/?sort=created&q=state:expired", "/tasks/?sort=created&q=queue:gpu",
+    "/tasks/?sort=-ran", "/tasks/?sort=-waited&q=state:failed", "/tasks/?sort=-priority&q=queue:gpu",
+    "/tasks/?sort=-ended&q=error:TimeoutError", "/tasks/rows/", "/tasks/rows/?q=state:failed", "/tasks/rows/?sort=-ran",
+    "/api/v1/tasks?sort=-try", "/api/v1/views",
+)  # fmt: skip
 ROUTES = (
     "/api/v1/tasks", "/api/v1/counts", "/api/v1/nodes", "/api/v1/queues", "/api/v1/types", "/api/v1/changes",
     "/api/v1/series", "/api/v1/series?range=24h", "/api/v1/series?range=7d", "/api/v1/series?queue=gpu&range=7d",
@@ -97,7 +104,7 @@ def addresses() -> list[str]:
         Task.objects.filter(state=TaskState.RUNNING).values_list("id", flat=True)[0],
         (Task.objects.order_by("-id").values_list("id", flat=True)[0]) // 2,
     )
-    pages = [*PAGES, f"/tasks/{failed}/", f"/tasks/{running}/", f"/tasks/{middle}/", f"/tasks/?after={middle}"]
+    pages = [*PAGES, *SORTED, f"/tasks/{failed}/", f"/tasks/{running}/", f"/tasks/{middle}/", f"/tasks/?after={middle}"]
     pages += [f"/tasks/?q={quote(text)}" for text in (*SEARCHES, f"id:{middle}")]
     api = [*ROUTES, f"/api/v1/tasks/{failed}", f"/live/snapshot?topic=task:{failed}"]
     api += [f"/api/v1/tasks?q={quote(text)}" for text in SEARCHES if text]

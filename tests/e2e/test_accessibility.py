@@ -126,7 +126,12 @@ OPENED = {
         (unfold(".chart-toggle"), ".chart"),
         (search_in_palette, "#palette"),
     ],
-    "/tasks/": [(unfold(".query-help summary"), ".query-help"), (show_suggestions, "#query")],
+    "/tasks/": [
+        (unfold(".query-help summary"), ".query-help"),
+        (unfold("#column-menu > summary"), "#column-menu"),
+        (unfold("#view-menu > summary"), "#view-menu"),
+        (show_suggestions, "#query"),
+    ],
     "/nodes/": [(make_token, "#join")],
 }
 

@@ -51,7 +51,10 @@ def test_a_search_is_typed_with_suggestions_and_a_mistake_is_mended_with_one_pre
     phone = Visit(browser, installed, viewport={"width": 390, "height": 844})
     phone.sign_in()
     page = phone.open("/tasks/")
-    field, options = page.get_by_role("combobox", name="Search tasks"), page.get_by_role("option")
+    field, options = (
+        page.get_by_role("combobox", name="Search tasks"),
+        page.locator("#suggestions").get_by_role("option"),
+    )
     field.press_sequentially("sta")
     expect(options.first).to_contain_text("state:")
     expect(field).to_have_attribute("aria-expanded", "true")
