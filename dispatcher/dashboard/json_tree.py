@@ -7,7 +7,7 @@ A part is named by the places on the way to it, counted from 0 in lists and obje
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Self
@@ -80,13 +80,13 @@ class Part:
                 pass
         return self.raw.decode(errors="replace")
 
-    def members(self) -> Sequence[tuple[str | None, bytes]]:
+    def members(self) -> Sequence[tuple[str | None, msgspec.Raw]]:
         """What it is made of, each with its name; nothing if it is no list and no object."""
         try:
             if self.kind == "list":
-                return [(None, bytes(raw)) for raw in _list_of.decode(self.raw)]
+                return [(None, raw) for raw in _list_of.decode(self.raw)]
             if self.kind == "object":
-                return [(key, bytes(raw)) for key, raw in _object_of.decode(self.raw).items()]
+                return list(_object_of.decode(self.raw).items())
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             pass
         return []
@@ -99,12 +99,11 @@ class Part:
             if place >= len(members):
                 return None
             key, raw = members[place]
-            part = Part(raw.strip(), (*part.places, place), key)
+            part = Part(bytes(raw).strip(), (*part.places, place), key)
         return part
 
     def unfold(self, first: int = 0) -> Self:
         """Fill in what is shown, level by level, so that no branch takes the room of the others."""
-        self.first = min(first, max(0, len(self.members()) - 1))
         left = MAX_PARTS
         open_parts: deque[Part] = deque([self])
         depth = len(self.places) + MAX_DEPTH
@@ -112,10 +111,12 @@ class Part:
             part = open_parts.popleft()
             members = part.members()
             part.count = len(members)
+            if part is self:
+                part.first = min(first, max(0, part.count - 1))
             if len(part.places) >= depth:
                 continue
             for place, (key, raw) in enumerate(islice(members, part.first, part.first + min(left, MAX_CHILDREN))):
-                part.children.append(Part(raw.strip(), (*part.places, part.first + place), key))
+                part.children.append(Part(bytes(raw).strip(), (*part.places, part.first + place), key))
             left -= len(part.children)
             open_parts.extend(child for child in part.children if child.kind in ("object", "list"))
         return self
@@ -225,10 +226,3 @@ def tree_html(text: str, more_url: str) -> SafeString:
     """The tree of JSON text; empty if it is not JSON: a result that was cut to size is none."""
     root = Part.whole(text)
     return TreeHtml(more_url).tree(root.unfold()) if root else SafeString("")
-
-
-def parts_of(root: Part) -> Iterator[Part]:
-    """The unfolded part and all that is shown within it."""
-    yield root
-    for child in root.children:
-        yield from parts_of(child)

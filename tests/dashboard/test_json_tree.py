@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,6 +30,13 @@ def unfolded(text: str, at: str = "", first: int = 0) -> Part:
     part = root.at(places)
     assert part is not None
     return part.unfold(first)
+
+
+def parts_of(root: Part) -> Iterator[Part]:
+    """The unfolded part and all that is shown within it."""
+    yield root
+    for child in root.children:
+        yield from parts_of(child)
 
 
 def words_of(markup: str) -> str:
@@ -74,7 +82,7 @@ def test_no_branch_takes_the_room_of_the_others() -> None:
 
 def test_deep_json_is_shown_down_to_a_level_and_from_any_level_on() -> None:
     text = "[" * 200 + "7" + "]" * 200
-    assert max(len(part.places) for part in json_tree.parts_of(unfolded(text))) == MAX_DEPTH
+    assert max(len(part.places) for part in parts_of(unfolded(text))) == MAX_DEPTH
     assert unfolded(text, at=".".join(["0"] * 199)).children[0].text == "7"
     assert tree_html("[" * 100_000, "/x/") == ""
 
@@ -110,7 +118,7 @@ def test_any_json_is_shown_within_its_bounds(value: Any, first: int) -> None:
     text = json.dumps(value, ensure_ascii=False)
     root = Part.whole(text)
     assert root is not None
-    parts = list(json_tree.parts_of(root.unfold(first)))
+    parts = list(parts_of(root.unfold(first)))
     assert len(parts) <= MAX_PARTS + 1
     assert all(len(part.children) <= MAX_CHILDREN and part.count >= len(part.children) for part in parts)
     shown = json_tree.TreeHtml("/x/").tree(root)
