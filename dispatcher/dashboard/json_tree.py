@@ -199,10 +199,11 @@ class TreeHtml:
             return format_html('{} <span class="meta">{}</span>', head, left_out % {"n": _number(len(text))})
         self._chars_left -= len(text)
         return format_html(
-            '<details class="j-long"><summary>{} <span class="j-all">{}</span></summary>'
+            '<details class="j-long"><summary>{} <span class="j-all">{}</span><span class="j-less">{}</span></summary>'
             '<span class="j-{}"><bdi>{}</bdi></span></details>',
             head,
             _("Show all %(n)s characters") % {"n": _number(len(text))},
+            _("Show less"),
             kind,
             text,
         )
