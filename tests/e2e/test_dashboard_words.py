@@ -77,6 +77,8 @@ def test_no_page_says_a_word_of_english_in_chinese(visit: Visit, api: Api) -> No
     job = api.ask("/api/v1/bulk", {"action": "retry", "q": f"id:{failed}"})["job"]["id"]
     offered = api.ask("/api/v1/types")["types"]
     data = ["held", "default", "local-1", "local-2", "nobody.runs", "SMTP moves", socket.gethostname()]
+    # Those of tests that ran before.
+    data += [queue["name"] for queue in api.ask("/api/v1/queues")["queues"]]
     data += [text for one in offered for text in (one["name"], one["description"]) if text]
     page = visit.open("/queues/")
     page.get_by_role("button", name="切换到简体中文").click()
