@@ -18,7 +18,8 @@ _LISTEN = """
 _FOUND = """() => {
   const found = window.refused.map((one) => `refused ${one}`);
   if ("pwned" in window) found.push("something ran");
-  const own = (address) => /^([/#?.]|icons[.]svg|$)/.test(address.trim()) && !address.startsWith("//");
+  const own = (address) => address.startsWith(`${location.origin}/`)
+    || (/^([/#?.]|icons[.]svg|$)/.test(address.trim()) && !address.startsWith("//"));
   for (const element of document.querySelectorAll("*")) {
     const bad = element.matches("iframe, object, embed, base, style, script:not([src], [type='application/json'])")
       || [...element.attributes].some(({ name, value }) => /^on/.test(name) || name === "srcdoc"

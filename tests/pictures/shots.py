@@ -156,6 +156,7 @@ SHOTS = [
     Shot("range-menu", at("/"), press("#range-menu summary", "#range-menu .menu-panel"), is_window=True),
     Shot("dialog-drain", at("/nodes/atlas-1/"), open_drain_dialog, is_window=True),
     Shot("dialog-pause", at("/queues/media/"), press("[data-act=pause]:visible"), is_window=True),
+    Shot("dialog-purge", at("/queues/nightly/"), press("#purge"), is_window=True),
     Shot("dialog-bulk", asked("state:failed"), open_bulk_dialog, is_window=True),
     Shot("admin", at("/admin/"), is_live=False),
     Shot("admin-nodes", at("/admin/dispatcher/node/"), is_live=False),

@@ -14,7 +14,7 @@ from tests.pictures.shots import FIRST_RUN, SHOTS
 #: Downloads, answers to scripts, forms' targets and redirects: nothing that anybody looks at.
 NO_PAGES = {
     "tasks_csv", "task_suggestions", "task_log", "activity_export", "set_language", "revoke_token", "jump",
-    "logout", "save_view", "edit_view", "delete_view",
+    "logout", "save_view", "edit_view", "delete_view", "task_rows",
 }  # fmt: skip
 
 
