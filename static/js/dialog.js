@@ -28,6 +28,8 @@ export function ask({ title, text, ok, hasReason = false, typed = "", isDangerou
   // What it says without a word to type is the template's.
   label.dataset.reason ??= label.textContent ?? "";
   label.textContent = typed ? t("ask.type", { word: typed }) : label.dataset.reason;
+  reason.dataset.hint ??= reason.placeholder;
+  reason.placeholder = typed ? "" : reason.dataset.hint;
   reason.oninput = () => (button.disabled = Boolean(typed) && reason.value.trim() !== typed);
   button.textContent = ok;
   button.className = isDangerous ? "button primary danger" : "button primary";
