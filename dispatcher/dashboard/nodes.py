@@ -21,6 +21,7 @@ from dispatcher.dashboard.views import missing, page_of
 from dispatcher.queries import NodeFilter, NodeFilterError
 from dispatcher.queries.node_filter import STATUSES
 from dispatcher.queries.node_pool import SHOWN
+from dispatcher.queries.shapes import SeriesPoint
 
 #: Up to so many nodes the map shows each as a card, and as a line; beyond that as a square.
 CARDS: Final = 24
@@ -105,5 +106,10 @@ def node(request: HttpRequest, name: str) -> HttpResponse:
     if document is None:
         title, text = _("There is no node of this name"), _("Nodes appear when their program comes up.")
         return missing(request, "nodes", title, text, (reverse("dashboard:nodes"), _("All nodes")))
-    charts = charts_context(request, now, lambda span: queries.node_series(name, span), NODE_RANGES)
+
+    def points(span: queries.TimeRange) -> list[SeriesPoint]:
+        series = queries.node_series(name, span)
+        return series["points"] if series else []
+
+    charts = charts_context(request, now, points, NODE_RANGES)
     return page_of(request, "node", "nodes", document=document, page_words=reason_texts(), **charts)

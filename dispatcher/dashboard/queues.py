@@ -31,7 +31,7 @@ def queue(request: HttpRequest, name: str) -> HttpResponse:
     if document is None:
         title, text = _("There is no queue of this name"), _("A queue is made by its first task.")
         return missing(request, "queues", title, text, (reverse("dashboard:queues"), _("All queues")))
-    charts = charts_context(request, now, lambda span: queries.time_series(span, now, queries.Subject(queue=name)))
+    charts = charts_context(request, now, lambda span: queries.chart_points(span, now, queries.Subject(queue=name)))
     return page_of(
         request,
         "queue",

@@ -15,13 +15,13 @@ from dispatcher.dashboard.overview_formats import range_name
 from dispatcher.dashboard.preferences import preferences_of
 from dispatcher.dashboard.zones import offset_label
 from dispatcher.queries.ranges import DEFAULT, RANGES
-from dispatcher.queries.shapes import Series
+from dispatcher.queries.shapes import SeriesPoint
 
 
 def charts_context(
     request: HttpRequest,
     now: datetime,
-    read: Callable[[queries.TimeRange], Series | None],
+    read: Callable[[queries.TimeRange], list[SeriesPoint]],
     names: Sequence[str] = tuple(RANGES),
 ) -> dict[str, Any]:
     """What a page with charts of one thing is rendered from: the first points, and the menu of the range."""
@@ -29,8 +29,7 @@ def charts_context(
     if asked.name and asked.name not in names and "range" not in request.GET:
         # What was chosen last, on a page that has more.
         asked = queries.parse_range({}, now)
-    series = read(asked)
-    points = series["points"] if series else []
+    points = read(asked)
     return {
         "first": {"points": points},
         "table_points": list(reversed(points)),

@@ -16,6 +16,8 @@ from dispatcher.dashboard.schema_view import SchemaRow, schema_rows
 from dispatcher.dashboard.submit_form import defaults
 from dispatcher.dashboard.time_range import charts_context
 from dispatcher.dashboard.views import missing, page_of
+from dispatcher.queries.ranges import DEFAULT
+from dispatcher.queries.shapes import SeriesPoint
 
 
 @login_required
@@ -38,7 +40,13 @@ def type_page(request: HttpRequest, name: str) -> HttpResponse:
     schema = document["schema"]
     rows: list[SchemaRow] = [] if schema is None else schema_rows(schema)
     text = "" if schema is None else json.dumps(schema, indent=2, ensure_ascii=False)
-    charts = charts_context(request, now, lambda span: queries.time_series(span, now, queries.Subject(type=name)))
+    hour, subject = document["series"], queries.Subject(type=name)
+
+    def points(span: queries.TimeRange) -> list[SeriesPoint]:
+        # The document has the last hour.
+        return hour if span.name == DEFAULT else queries.chart_points(span, now, subject)
+
+    charts = charts_context(request, now, points)
     return page_of(
         request,
         "type",

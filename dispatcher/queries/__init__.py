@@ -27,7 +27,7 @@ from dispatcher.queries.task_look import TaskLook
 from dispatcher.queries.task_rows import task_rows
 from dispatcher.queries.task_search import MAX_LIMIT, task_page
 from dispatcher.queries.tasks_document import tasks_document
-from dispatcher.queries.time_series import Subject, time_series
+from dispatcher.queries.time_series import Subject, chart_points, time_series
 from dispatcher.queries.tokens import api_tokens
 from dispatcher.queries.type_rows import type_detail, types_document
 from dispatcher.queries.waiting import waiting
@@ -50,6 +50,7 @@ __all__ = [
     "bulk_document",
     "bulk_page",
     "bulk_preview",
+    "chart_points",
     "installation",
     "live_counts",
     "log_line",

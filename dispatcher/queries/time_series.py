@@ -15,7 +15,7 @@ from dispatcher.queries.failures import recent_failures
 from dispatcher.queries.minutes import CHART_MINUTES, MAX_QUEUES, Minute, deepest, last_minutes, series
 from dispatcher.queries.queue_rows import oldest_waits
 from dispatcher.queries.ranges import MINUTE, TimeRange
-from dispatcher.queries.shapes import Series
+from dispatcher.queries.shapes import Series, SeriesPoint
 from dispatcher.rollups.aggregate import DEAD, DEPTH, GAUGES
 from dispatcher.rollups.spans import LEVELS, summed_until
 from dispatcher.states import TaskState
@@ -49,11 +49,7 @@ def time_series(
     ``counts`` spares reading them again.
     """
     steps = _recent(span, subject, now) or _read(span, subject)
-    depth_now, oldest_now = {}, {}
-    if span.end > now and not subject.type:
-        counts = counts or live_counts()
-        depth_now = _only(counts.per_queue(TaskState.QUEUED), subject.queue)
-        oldest_now = {queue: _age(since, now) for queue, since in _only(oldest_waits(counts), subject.queue).items()}
+    depth_now, oldest_now = _waiting_now(span, now, subject, counts)
     queues = deepest(steps, depth_now)
     points = series(steps, depth_now, oldest_now, replaces=span.step == MINUTE)
     ended = sum((step.words for step in steps), start=type(steps[0].words)())
@@ -68,6 +64,29 @@ def time_series(
         failed=ended[DEAD],
         failed_before=failed_before(span, now, subject),
         failures=recent_failures(now, span, subject.queue, subject.type),
+    )
+
+
+def chart_points(span: TimeRange, now: datetime, subject: Subject) -> list[SeriesPoint]:
+    """The points of ``time_series`` alone: what a page of one queue or type begins its charts with."""
+    return series(
+        _recent(span, subject, now) or _read(span, subject),
+        *_waiting_now(span, now, subject, None),
+        replaces=span.step == MINUTE,
+    )
+
+
+def _waiting_now(
+    span: TimeRange, now: datetime, subject: Subject, counts: LiveCounts | None
+) -> tuple[dict[str, int], dict[str, int]]:
+    """How many wait in each queue, and for how long the first of them has; nothing for a range that is over."""
+    if span.end <= now or subject.type:
+        return {}, {}
+    counts = counts or live_counts()
+    oldest = _only(oldest_waits(counts), subject.queue)
+    return (
+        dict(_only(counts.per_queue(TaskState.QUEUED), subject.queue)),
+        {queue: _age(since, now) for queue, since in oldest.items()},
     )
 
 

@@ -50,7 +50,7 @@ export function pairs(text) {
  * @returns {{body: string, wrong: Wrong[]}}
  */
 export function taskOf(fields) {
-  /** @type {Record<string, any>} */
+  /** @type {Record<string, unknown>} */
   const task = { type: fields.type.trim() };
   /** @type {Wrong[]} */
   const wrong = [];
@@ -78,7 +78,7 @@ export function taskOf(fields) {
 
 /**
  * @param {Fields} fields
- * @param {Record<string, any>} task
+ * @param {Record<string, unknown>} task
  * @param {Wrong[]} wrong
  */
 function readNumbers(fields, task, wrong) {
@@ -103,9 +103,11 @@ export function taskCount(text) {
 
 /**
  * A payload to begin with, from a JSON Schema: defaults, examples, or an empty value of the right kind.
- * @param {any} schema
+ * @typedef {{default?: unknown, examples?: unknown[], enum?: unknown[], type?: string | string[], minimum?: number,
+ *   properties?: Record<string, Schema>}} Schema
+ * @param {Schema | null | undefined} schema
  * @param {number} [depth]
- * @returns {any}
+ * @returns {unknown}
  */
 export function skeleton(schema, depth = 0) {
   if (!schema || typeof schema !== "object" || depth > 4) return null;
