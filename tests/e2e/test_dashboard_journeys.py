@@ -120,7 +120,7 @@ def test_a_waiting_task_says_why_until_it_need_not_wait(visit: Visit, api: Api) 
     why = page.locator("#why-waiting")
     expect(why).to_contain_text("Queue letters is paused (no stamps); somebody has to act")
     api.ask("/api/v1/queues/letters/resume", {})
-    expect(why).to_contain_text("2 without label colour=red; no registered node can ever run it as declared.")
+    expect(why).to_contain_text("2 without label colour=red; no node that is known can ever run it")
     why.get_by_text("Node by node").click()
     expect(why.get_by_role("listitem")).to_have_text(
         [re.compile(f"^{name}: node {name} has no label colour=red$") for name in ("local-1", "local-2")]
