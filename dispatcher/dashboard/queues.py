@@ -52,4 +52,5 @@ def purge_texts() -> dict[str, str]:
             " on. A bulk action does it, which can be paused and stopped."
         ),
         "purge.ok": _("Cancel {n} tasks"),
+        "purge.none": _("Nothing waits in this queue."),
     }

@@ -69,7 +69,10 @@ class Live extends EventTarget {
    * @param {{params?: TasksParams, lost?: (code: string) => void}} [options]
    */
   subscribe(topic, shown, { params, lost = () => {} } = {}) {
-    this.#followers.set(topic, { shown: paced(shown, Number(preference("pace")) * 1000), lost });
+    // What an earlier subscription still has to show, when its turn comes, is of something else, and would stay.
+    const show = (/** @type {DocumentOf<T>} */ document) => this.#followers.get(topic) === follower && shown(document);
+    const follower = { shown: paced(show, Number(preference("pace")) * 1000), lost };
+    this.#followers.set(topic, follower);
     this.#happened({ type: "subscribe", topic, params });
   }
 

@@ -19,12 +19,8 @@ const name = root.dataset.name ?? "";
 const nodes = new RowList(byId("node-rows"), (row) => row.name);
 const drawHour = rangedCharts({ queue: name }, { depth: ofQueue(name, "depth"), oldest: ofQueue(name, "oldest"), flow: flow() });
 
-/** @type {QueueDetail | null} */
-let latest = null;
-
 /** @param {QueueDetail} queue */
 function show(queue) {
-  latest = queue;
   bind(root, queue);
   nodes.show(queue.nodes);
   byId("no-nodes").hidden = queue.nodes.length > 0;
@@ -47,17 +43,19 @@ form.addEventListener("submit", async (event) => {
 for (const button of root.querySelectorAll(".page-actions [data-act]")) {
   button.addEventListener("click", () => steerQueue(name, button.getAttribute("data-act") ?? ""));
 }
-document.getElementById("purge")?.addEventListener("click", () => {
+document.getElementById("purge")?.addEventListener("click", async () => {
   const key = newKey();
-  const n = format("count", (latest?.queue.depth ?? 0) + (latest?.queue.scheduled ?? 0), 0);
-  ask({
+  const order = { action: "cancel", q: `queue:"${name}" state:queued,scheduled` };
+  const { will, is_exact: isExact, estimate } = await post("bulk/preview", order);
+  if (isExact && !will) return toast(t("purge.none"));
+  const n = format("count", isExact ? will : (estimate ?? will), 0);
+  return ask({
     title: t("purge.title", { name }),
     text: t("purge.text", { n }),
     ok: t("purge.ok", { n }),
     typed: name,
     isDangerous: true,
     act: async () => {
-      const order = { action: "cancel", q: `queue:"${name}" state:queued,scheduled` };
       const { job } = await post("bulk", order, { "Idempotency-Key": key });
       location.assign(format("bulk_url", job.id, 0));
     },

@@ -256,9 +256,7 @@ function subscribe() {
   // Of a sorted list, and of a part of one, what is new has no place by its id: what came since is.
   const since = newest || (isWhole || after ? null : keyOf(rows()[0]));
   const params = { filters, ids: followed, after: newest ? null : after || null, newest: since, limit: Number(limit) };
-  const mine = followed;
-  // What an earlier subscription still had to show is of other rows, and would stay.
-  if (isUnderstood) live.subscribe("tasks", (document) => mine === followed && show(document), { params });
+  if (isUnderstood) live.subscribe("tasks", show, { params });
 }
 
 /** Follow the rows that are in the document now, once the scrolling pauses. */
