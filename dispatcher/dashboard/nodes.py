@@ -91,7 +91,7 @@ def _kept(request: HttpRequest) -> list[tuple[str, str]]:
 
 
 def _status_link(request: HttpRequest, status: str, wanted: NodeFilter, now: datetime) -> dict[str, object]:
-    label = _("Problems") if status == "problem" else word(status, now)
+    label = _("With problems") if status == "problem" else word(status, now)
     text = f"status:{status}"
     url = "?" + urlencode([*_kept(request), ("q", text)])
     return {"status": status, "label": label, "url": url, "is_chosen": wanted.text == text}
