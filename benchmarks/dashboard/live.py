@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--changes", type=float, default=2000.0, help="task changes a second (default: 2000)")
     parser.add_argument("--cycles", type=int, default=200, help="tabs opened and closed afterwards (default: 200)")
+    parser.add_argument("--page", help="the page that all tabs are on (default: six of them in turn)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="taskdist-bench-") as scratch:
         if options.db == "sqlite":
@@ -66,6 +68,10 @@ def _measure(var: Path, database_url: str, options: argparse.Namespace) -> int:
     for complaint in complaints:
         print(f"<-- {complaint}")
     return 1 if complaints else 0
+
+
+def _pages(options: argparse.Namespace) -> Iterator[str]:
+    return cycle([options.page] if options.page else PAGES)
 
 
 class Tab:
@@ -102,7 +108,7 @@ class Tab:
 
 
 def _storm(installed: Installation, visit: Visit, options: argparse.Namespace) -> list[str]:
-    tabs = [Tab(visit, address) for address, _ in zip(cycle(PAGES), range(options.tabs), strict=False)]
+    tabs = [Tab(visit, address) for address, _ in zip(_pages(options), range(options.tabs), strict=False)]
     token = installed.manage("api_token", "create", "admin").stdout.strip()
     pump = Pump(ApiClient(installed.port, token), options)
     _rest(tabs[0].page, 3)
@@ -164,6 +170,8 @@ def _changes(port: int, token: str) -> int:
 
 def _come_and_go(installed: Installation, visit: Visit, cycles: int) -> list[str]:
     """Open and close tabs, and look at the web tier's memory: after the first quarter, and at the end."""
+    if not cycles:
+        return []
     warm = 0.0
     for number, address in zip(range(cycles), cycle(PAGES), strict=False):
         Tab(visit, address).page.close()
