@@ -146,14 +146,18 @@ def test_close_lets_a_request_in_progress_be_answered_and_frees_the_port() -> No
     entered, leave = threading.Event(), threading.Event()
 
     def handle(request: Request) -> Response:
-        entered.set()
-        leave.wait(10)
+        if request.path == "/busy":
+            entered.set()
+            leave.wait(10)
         return Response(200)
 
     server = HttpServer(handle, host="127.0.0.1", port=0, max_body=10)
     server.start()
     with connect(server) as busy, connect(server) as idle:
-        busy.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+        # Who has not been accepted yet is reset.
+        idle.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+        assert answer(idle)[0] == 200
+        busy.sendall(b"GET /busy HTTP/1.1\r\n\r\n")
         assert entered.wait(10)
         closing = threading.Thread(target=server.close)
         closing.start()
