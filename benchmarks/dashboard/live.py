@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--changes", type=float, default=2000.0, help="task changes a second (default: 2000)")
     parser.add_argument("--cycles", type=int, default=200, help="tabs opened and closed afterwards (default: 200)")
+    parser.add_argument("--trace", action="store_true", help="also tell the longest tasks by processor time")
     parser.add_argument("--page", help="the page that all tabs are on (default: six of them in turn)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="taskdist-bench-") as scratch:
@@ -118,12 +119,18 @@ def _storm(installed: Installation, visit: Visit, options: argparse.Namespace) -
     cpu, fed = cpu_seconds(installed.processes()), _changes(installed.port, token)
     for tab in tabs:
         tab.frames.clear()
+    browser = visit.context.browser
+    assert browser is not None
+    if options.trace:
+        browser.start_tracing(categories=["toplevel"])
     started = time.monotonic()
     pump.start()
     while pump.is_alive():
         # Playwright hands out what the sockets received only while it is called.
         _rest(tabs[0].page, 1)
     took = time.monotonic() - started
+    if options.trace:
+        _tell_longest(browser.stop_tracing())
     changed = _changes(installed.port, token) - fed
     used = {name: after - cpu[name] for name, after in cpu_seconds(installed.processes()).items()}
     print(f"{changed / took:,.0f} task changes a second for {took:.0f} s, {options.tabs} tabs")
@@ -131,17 +138,32 @@ def _storm(installed: Installation, visit: Visit, options: argparse.Namespace) -
     complaints = [] if changed / took >= options.changes * 0.95 else ["too few changes"]
     print(f"{'frames/s':>9} {'longest ms':>11} {'CPU ms/s':>9} {'heap MB':>8} {'grown':>7}  page")
     for tab, (heap, spent) in zip(tabs, before, strict=True):
-        hz, longest, cpu_ms, now = (
-            max(tab.frames.values(), default=0) / took,
-            tab.longest_ms(),
-            tab.cpu_ms(),
-            tab.heap_mb(),
-        )
-        print(f"{hz:9.2f} {longest:11.0f} {(cpu_ms - spent) / took:9.1f} {now:8.1f} {now - heap:7.1f}  {tab.address}")
+        hz, longest, now = max(tab.frames.values(), default=0) / took, tab.longest_ms(), tab.heap_mb()
+        share = (tab.cpu_ms() - spent) / took
+        print(f"{hz:9.2f} {longest:11.0f} {share:9.1f} {now:8.1f} {now - heap:7.1f}  {tab.address}")
         if hz > MAX_HZ or longest >= LONG_TASK_MS or now - heap >= HEAP_MB:
             complaints.append(f"{tab.address}: {hz:.2f} frames/s, {longest:.0f} ms, {now - heap:.1f} MB")
         tab.page.close()
     return complaints
+
+
+def _tell_longest(trace: bytes) -> None:
+    """Of the main threads of all tabs: what a task took of a processor, without what it waited for one."""
+    events = json.loads(trace)["traceEvents"]
+    mains = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [
+        (event.get("tdur", 0) / 1000, event["dur"] / 1000)
+        for event in events
+        if event["ph"] == "X" and (event["pid"], event["tid"]) in mains and event["name"].endswith("RunTask")
+    ]
+    by_cpu = ", ".join(f"{cpu:.0f} ({wall:.0f})" for cpu, wall in sorted(tasks, reverse=True)[:8])
+    above = sum(wall >= LONG_TASK_MS for _, wall in tasks)
+    print(f"{len(tasks):,} tasks of {len(mains)} main threads, {above} of {LONG_TASK_MS:.0f} ms or more by the clock")
+    print(f"longest by processor time, and by the clock, in ms: {by_cpu}")
 
 
 class Pump(threading.Thread):
