@@ -38,6 +38,12 @@ def test_what_waits_in_a_queue_is_cancelled_and_what_is_elsewhere_is_not(visit: 
     page = visit.open(f"/queues/{QUEUE}/")
     page.get_by_role("button", name="Empty it…").click()
     expect(page.locator(".toast")).to_have_text(re.compile("^Nothing waits in this queue"))
+    # What cannot be counted says so, and asks nothing.
+    page.route("**/api/v1/bulk/preview", lambda route: route.abort())
+    page.get_by_role("button", name="Empty it…").click()
+    expect(page.locator(".toast[data-tone=bad]")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    visit.complaints.clear()
     # The dialog of a pause asks for a reason again.
     api.ask(f"/api/v1/queues/{QUEUE}/resume", {})
     page = visit.open(f"/queues/{QUEUE}/")

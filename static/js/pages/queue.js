@@ -8,7 +8,7 @@ import { RowList } from "../list.js";
 import { live } from "../live.js";
 import { rangedCharts } from "../ranged_charts.js";
 import { format } from "../row_format.js";
-import { steerQueue } from "../steering.js";
+import { sayProblem, steerQueue } from "../steering.js";
 import { t } from "../strings.js";
 import { toast } from "../toast.js";
 
@@ -43,7 +43,9 @@ form.addEventListener("submit", async (event) => {
 for (const button of root.querySelectorAll(".page-actions [data-act]")) {
   button.addEventListener("click", () => steerQueue(name, button.getAttribute("data-act") ?? ""));
 }
-document.getElementById("purge")?.addEventListener("click", async () => {
+
+/** Ask before what waits here is cancelled, with the server's own count of it. */
+async function askToEmpty() {
   const key = newKey();
   const order = { action: "cancel", q: `queue:"${name}" state:queued,scheduled` };
   const { will, is_exact: isExact, estimate } = await post("bulk/preview", order);
@@ -60,5 +62,7 @@ document.getElementById("purge")?.addEventListener("click", async () => {
       location.assign(format("bulk_url", job.id, 0));
     },
   });
-});
+}
+
+document.getElementById("purge")?.addEventListener("click", () => askToEmpty().catch(sayProblem));
 live.subscribe(`queue:${name}`, show);
